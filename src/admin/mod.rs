@@ -1,0 +1,59 @@
+//! The admin address: liveness, readiness, metrics. Plain HTTP for the machine's own eyes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use crate::clock::Clock;
+use crate::gateway::Gateway;
+use crate::telemetry::{AccessLog, Metrics};
+
+/// What the pages of the admin address show.
+pub struct Admin {
+    pub ready: Arc<AtomicBool>,
+    pub metrics: Arc<Metrics>,
+    pub access_log: Arc<AccessLog>,
+    pub gateway: Arc<ArcSwap<Gateway>>,
+    pub clock: Arc<dyn Clock>,
+    /// Names of the providers.
+    pub providers: Vec<Arc<str>>,
+}
+
+/// Serves until `stop` resolves.
+pub async fn serve(admin: Arc<Admin>, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    let router = Router::new().route("/livez", get(livez)).route("/readyz", get(readyz)).route("/metrics", get(metrics)).with_state(admin);
+    axum::serve(listener, router).with_graceful_shutdown(stop).await
+}
+
+/// The process runs.
+async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// New requests are welcome. Not so before the listeners are bound and once draining has begun. An identity provider that is
+/// down does not count: people who are signed in notice nothing.
+async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
+    if admin.ready.load(Ordering::Relaxed) {
+        "ok\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response()
+    }
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    for group in &admin.gateway.load().target_groups {
+        admin.metrics.healthy(&group.name, group.healthy_targets());
+    }
+    let providers: Vec<&str> = admin.providers.iter().map(|name| &**name).collect();
+    match admin.metrics.render(&providers, admin.clock.now().0, admin.access_log.dropped()) {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

@@ -1,0 +1,260 @@
+//! Wires everything: the only file that names every floor.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pingora::apps::HttpServerOptions;
+use pingora::proxy::http_proxy;
+use pingora::server::configuration::ServerConf;
+use pingora::services::Service as _;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::admin::{self, Admin};
+use crate::authentication::ProviderClient;
+use crate::clients::{
+    HealthObserver, Observer, ProviderConnection, ProviderEvent, SystemClock, check_targets, client_config, resolve_targets,
+    resolve_targets_once, system_entropy,
+};
+use crate::clock::Clock;
+use crate::config::{self, Compiled, LogSettings, Report};
+use crate::listener::{Listener, TlsError};
+use crate::provider::{Endpoint, Provider};
+use crate::proxy::Proxy;
+use crate::secret::Entropy;
+use crate::telemetry::{AccessLog, AccessLogFormat, Destination, Metrics};
+
+/// What a program around the gateway can choose.
+#[derive(Clone)]
+pub struct Options {
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Entropy,
+    /// Lines for a person, as `demo` prints them, instead of the configured form.
+    pub person_log: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), entropy: system_entropy(), person_log: false }
+    }
+}
+
+/// A configuration with its connections, ready to start.
+pub struct Loaded {
+    compiled: Compiled,
+    connections: Vec<Arc<ProviderConnection>>,
+    metrics: Arc<Metrics>,
+}
+
+impl Loaded {
+    #[must_use]
+    pub fn log(&self) -> &LogSettings {
+        &self.compiled.log
+    }
+}
+
+/// Reads a file and compiles it.
+pub fn load(path: &Path, options: &Options) -> (Option<Loaded>, Report) {
+    load_with(options, |connect| config::load(path, &options.entropy, options.clock.now(), connect))
+}
+
+/// The same from memory; relative paths start at `base`.
+pub fn load_text(text: &str, base: &Path, options: &Options) -> (Option<Loaded>, Report) {
+    load_with(options, |connect| config::load_bytes(text.as_bytes(), "configuration", base, &options.entropy, options.clock.now(), connect))
+}
+
+fn load_with(options: &Options, load: impl FnOnce(&config::Connect<'_>) -> (Option<Compiled>, Report)) -> (Option<Loaded>, Report) {
+    let metrics = Metrics::new().map(Arc::new);
+    let connections = RefCell::new(Vec::new());
+    let observer = metrics.as_ref().ok().map(|metrics| observer(metrics.clone(), options.clock.clone()));
+    let connect = |provider: &Arc<Provider>, authorities: Option<&[u8]>| {
+        let observer = observer.clone().ok_or("metrics cannot be set up")?;
+        let connection = connection(provider, authorities, observer)?;
+        connections.borrow_mut().push(connection.clone());
+        Ok(connection as Arc<dyn ProviderClient>)
+    };
+    let (compiled, report) = load(&connect);
+    let connections = connections.into_inner();
+    (compiled.zip(metrics.ok()).map(|(compiled, metrics)| Loaded { compiled, connections, metrics }), report)
+}
+
+/// The connection to one provider; `Err` in words.
+pub fn connection(provider: &Arc<Provider>, authorities: Option<&[u8]>, observer: Observer) -> Result<Arc<ProviderConnection>, String> {
+    let tls = client_config(authorities).map_err(|error| error.to_string())?;
+    ProviderConnection::new(provider.clone(), tls, observer).map_err(|error| error.to_string())
+}
+
+fn observer(metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Observer {
+    Arc::new(move |event: &ProviderEvent| {
+        metrics.provider_call(&event.provider, event.endpoint.label(), event.duration.as_secs_f64());
+        let good = event.result.as_ref().is_ok_and(|status| (200..300).contains(status));
+        if event.endpoint == Endpoint::Keys {
+            metrics.key_set(&event.provider, good, clock.now().0);
+        }
+        let (provider, endpoint) = (&*event.provider, event.endpoint.label());
+        match &event.result {
+            Ok(status) if good => tracing::debug!(provider, endpoint, status, "the identity provider answered"),
+            Ok(status) => tracing::warn!(provider, endpoint, status, "the identity provider answered with an error"),
+            Err(error) => tracing::warn!(provider, endpoint, error, "the identity provider did not answer"),
+        }
+    })
+}
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{address}: {error}")]
+    Bind { address: SocketAddr, error: std::io::Error },
+    #[error("the access log cannot be written: {0}")]
+    AccessLog(std::io::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+impl StartError {
+    /// Whether the configuration has to be changed, rather than the machine.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Bind { .. } | Self::AccessLog(_) => false,
+            Self::Tls(_) => true,
+        }
+    }
+}
+
+/// A gateway that serves.
+pub struct Running {
+    addresses: Vec<SocketAddr>,
+    admin_address: Option<SocketAddr>,
+    ready: Arc<AtomicBool>,
+    shutdown: watch::Sender<bool>,
+    open: Vec<(Arc<Semaphore>, usize)>,
+    drain_timeout: Duration,
+    access_log: Arc<AccessLog>,
+    tasks: Vec<JoinHandle<()>>,
+    _connections: Vec<Arc<ProviderConnection>>,
+}
+
+/// Binds every address first, so that a port that is taken ends the start, then serves.
+pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartError> {
+    let Loaded { compiled, connections, metrics } = loaded;
+    let Compiled { gateway, listeners, providers, admin, access_log, drain_timeout, .. } = compiled;
+    let sockets = listeners.iter().map(|listener| bind(listener.address)).collect::<Result<Vec<_>, _>>()?;
+    let admin_socket = admin.map(bind).transpose()?;
+    let access_log = Arc::new(open_access_log(&access_log, options.person_log).map_err(StartError::AccessLog)?);
+
+    resolve_targets_once(&gateway.target_groups).await;
+    resolve_targets(&gateway.target_groups);
+    let changed: HealthObserver =
+        Arc::new(|target_group, target, healthy| tracing::warn!(target_group, target, healthy, "the health of a target has changed"));
+    check_targets(&gateway.target_groups, &changed);
+    for connection in &connections {
+        connection.keep_fresh();
+    }
+    for certificate in listeners.iter().flat_map(|listener| &listener.certificates) {
+        metrics.certificate(&certificate.name, certificate.expires_at);
+    }
+
+    let gateway = Arc::new(ArcSwap::new(gateway));
+    let proxy = Proxy {
+        gateway: gateway.clone(),
+        clock: options.clock.clone(),
+        entropy: options.entropy,
+        metrics: metrics.clone(),
+        access_log: access_log.clone(),
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut proxy = http_proxy(&Arc::new(ServerConf { threads, ..ServerConf::default() }), proxy);
+    let mut server_options = HttpServerOptions::default();
+    server_options.h2_idle_timeout = Some(H2_IDLE_TIMEOUT);
+    proxy.server_options = Some(server_options);
+    let proxy = Arc::new(proxy);
+
+    let (shutdown, stopping) = watch::channel(false);
+    let active = metrics.active_connections.clone();
+    let counter: crate::listener::ConnectionCounter = Arc::new(move |change| active.add(change));
+    let mut running = Running {
+        addresses: Vec::new(),
+        admin_address: None,
+        ready: Arc::new(AtomicBool::new(false)),
+        shutdown,
+        open: Vec::new(),
+        drain_timeout,
+        access_log: access_log.clone(),
+        tasks: Vec::new(),
+        _connections: connections,
+    };
+    for (index, (socket, settings)) in sockets.into_iter().zip(&listeners).enumerate() {
+        running.addresses.extend(socket.local_addr().ok());
+        let mut listener = Listener::new(index, socket, settings, proxy.clone(), counter.clone())?;
+        running.open.push(listener.open_connections());
+        let stopping = stopping.clone();
+        running.tasks.push(tokio::spawn(async move { listener.start_service(None, stopping, 1).await }));
+    }
+    if let Some(socket) = admin_socket {
+        running.admin_address = socket.local_addr().ok();
+        let admin = Arc::new(Admin { ready: running.ready.clone(), metrics, access_log, gateway, clock: options.clock, providers });
+        let listener = socket.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(socket));
+        // Liveness goes on while the gateway drains: the task ends with the runtime.
+        tokio::spawn(async move {
+            if let Ok(listener) = listener {
+                let _ = admin::serve(admin, listener, std::future::pending()).await;
+            }
+        });
+    }
+    running.ready.store(true, Ordering::Relaxed);
+    Ok(running)
+}
+
+impl Running {
+    /// The bound addresses, in the order of the configuration: port 0 has become a real one.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// Stops accepting, lets requests finish within the drain timeout, writes the last lines of the access log.
+    pub async fn stop(self) {
+        self.ready.store(false, Ordering::Relaxed);
+        let _ = self.shutdown.send(true);
+        let drained = async {
+            for task in self.tasks {
+                let _ = task.await;
+            }
+            for (permits, count) in &self.open {
+                let _ = permits.acquire_many(u32::try_from(*count).unwrap_or(u32::MAX)).await;
+            }
+        };
+        if timeout(self.drain_timeout, drained).await.is_err() {
+            tracing::warn!("requests were still going on when the drain timeout ended");
+        }
+        self.access_log.close();
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
+    std::net::TcpListener::bind(address).map_err(|error| StartError::Bind { address, error })
+}
+
+fn open_access_log(settings: &config::AccessLogSettings, person: bool) -> std::io::Result<AccessLog> {
+    let format = match (person, settings.alb) {
+        (true, _) => AccessLogFormat::Person,
+        (false, true) => AccessLogFormat::Alb,
+        (false, false) => AccessLogFormat::Json,
+    };
+    let destination = settings.file.clone().map_or(Destination::StandardOutput, Destination::File);
+    AccessLog::open(format, &destination)
+}
+
+const H2_IDLE_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,0 +1,244 @@
+//! The end of a login: the browser is back from the provider.
+//!
+//! Everything that can be checked without the provider is checked first, so that a code which somebody else's browser
+//! brings stays unspent (RFC 9700 §4.7, threats F01–F06, F14–F17).
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use http::HeaderMap;
+use serde_json::{Map, Value};
+
+use super::browser_nonce::BrowserNonce;
+use super::session_check::ISSUER;
+use super::{Authenticate, Authentication, LoginState, Presented, ProviderClientError};
+use crate::clock::UnixTime;
+use crate::identity::SessionId;
+use crate::provider::{
+    AuthorizationResponse, AuthorizationResponseError, CallError, CodeVerifier, IdTokenError, IdTokenExpectations, ProviderMetadata,
+    TokenError, TokenResponse, UserInfoError, code_exchange, merge, user_info_call, user_info_claims, verify_claims,
+};
+use crate::secret::EntropyError;
+use crate::session::{RecordError, SealError, SessionRecord};
+use crate::tokens::{Compact, VerifyError};
+
+/// Each step of the callback that can fail, in the order of the steps.
+#[derive(Debug, thiserror::Error)]
+pub enum CallbackError {
+    #[error(transparent)]
+    Response(#[from] AuthorizationResponseError),
+    #[error("there is no state")]
+    MissingState,
+    #[error("the state is not one of ours")]
+    InvalidState,
+    #[error("the browser's nonce is missing: another browser, or cookies are blocked")]
+    MissingBrowserNonce,
+    #[error("the browser's nonce is not that of the state")]
+    InvalidBrowserNonce,
+    #[error("the login took longer than 15 minutes")]
+    LateState,
+    #[error("the state has been used")]
+    UsedState,
+    #[error("the login was begun under another host or rule")]
+    OtherRule,
+    #[error("the provider's metadata: {0}")]
+    Metadata(ProviderClientError),
+    #[error("iss in the response is not the issuer, or is missing")]
+    ResponseIssuer,
+    #[error("the provider says access_denied")]
+    AccessDenied,
+    #[error("the provider answered with an error: {0}")]
+    ErrorResponse(String),
+    #[error("there is no code")]
+    MissingCode,
+    #[error("the token endpoint: {0}")]
+    TokenCall(CallError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error("the key set: {0}")]
+    Keys(ProviderClientError),
+    #[error("the ID token: {0}")]
+    IdTokenSignature(#[from] VerifyError),
+    #[error("the ID token: {0}")]
+    IdToken(#[from] IdTokenError),
+    #[error("the UserInfo endpoint: {0}")]
+    UserInfoCall(CallError),
+    #[error(transparent)]
+    UserInfo(#[from] UserInfoError),
+    #[error("claims and tokens do not fit into four cookies")]
+    TooLarge,
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+}
+
+/// A failed callback, and where the person may start again: only known once the state has opened.
+#[derive(Debug)]
+pub struct CallbackFailure {
+    pub error: CallbackError,
+    pub login: Option<Box<LoginState>>,
+}
+
+/// A finished login.
+#[derive(Debug)]
+pub struct SignedIn {
+    pub set_cookies: Vec<String>,
+    /// Absolute, on the origin where the login began.
+    pub location: String,
+    pub subject: String,
+    pub session: SessionId,
+}
+
+impl Authentication {
+    /// Opens the state of a callback and checks that it is this browser's, in time and unused.
+    pub fn open_callback(
+        &self,
+        query: &str,
+        origin: &str,
+        headers: &HeaderMap,
+        now: UnixTime,
+    ) -> Result<(LoginState, AuthorizationResponse), CallbackFailure> {
+        let refuse = |error: CallbackError| CallbackFailure { error, login: None };
+        let response = AuthorizationResponse::parse(query).map_err(|error| refuse(error.into()))?;
+        let state = response.state.as_deref().ok_or_else(|| refuse(CallbackError::MissingState))?;
+        let login = LoginState::open(&self.sealer, state).map_err(|_| refuse(CallbackError::InvalidState))?;
+        let checked = self.check_login(&login, origin, headers, now);
+        match checked {
+            Ok(()) => Ok((login, response)),
+            Err(error) => Err(CallbackFailure { error, login: Some(Box::new(login)) }),
+        }
+    }
+
+    fn check_login(&self, login: &LoginState, origin: &str, headers: &HeaderMap, now: UnixTime) -> Result<(), CallbackError> {
+        if login.origin != origin {
+            return Err(CallbackError::OtherRule);
+        }
+        // Late before the nonce: the cookie has gone by then too, and "took too long" is what helps.
+        if login.is_late(now) {
+            return Err(CallbackError::LateState);
+        }
+        let browser = BrowserNonce::presented(headers).ok_or(CallbackError::MissingBrowserNonce)?;
+        verify_slices_are_equal(&browser.hash(), &login.browser).map_err(|_| CallbackError::InvalidBrowserNonce)?;
+        if self.finished_logins.is_used(&login.id) { Err(CallbackError::UsedState) } else { Ok(()) }
+    }
+
+    /// Exchanges the code and makes the session.
+    pub async fn finish(
+        &self,
+        authenticate: &Authenticate,
+        login: &LoginState,
+        response: &AuthorizationResponse,
+        headers: &HeaderMap,
+        now: UnixTime,
+    ) -> Result<SignedIn, CallbackError> {
+        if *login.provider != *authenticate.provider.name {
+            return Err(CallbackError::OtherRule);
+        }
+        let metadata = authenticate.client.metadata().await.map_err(CallbackError::Metadata)?;
+        check_response_issuer(&metadata, response)?;
+        // From here on this state is spent, whatever comes of it.
+        if !self.finished_logins.claim(login.id) {
+            return Err(CallbackError::UsedState);
+        }
+        match response.error.as_deref() {
+            Some("access_denied") => return Err(CallbackError::AccessDenied),
+            Some(error) => return Err(CallbackError::ErrorResponse(log_safe(error))),
+            None => {}
+        }
+        let code = response.code.as_deref().ok_or(CallbackError::MissingCode)?;
+        let tokens = self.exchange(authenticate, &metadata, login, code).await?;
+        let mut claims = self.id_token_claims(authenticate, &metadata, login, &tokens, now).await?;
+        if let Some(endpoint) = &metadata.user_info_endpoint {
+            let call = user_info_call(endpoint, tokens.access_token.expose());
+            let answer = authenticate.client.call(call).await.map_err(CallbackError::UserInfoCall)?;
+            let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
+            let user_info = user_info_claims(&answer, subject)?;
+            merge(&mut claims, user_info);
+        }
+        let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned();
+        claims.insert(ISSUER.to_owned(), metadata.issuer.to_string().into());
+        let record = SessionRecord {
+            id: SessionId(self.entropy.bytes()?),
+            signed_in_at: now,
+            expires_at: now.plus(authenticate.session_timeout),
+            claims,
+            access_token: tokens.access_token.expose().clone(),
+            id_token: tokens.id_token.expose().clone(),
+        };
+        let set_cookies = self.session_cookies(authenticate, &record)?;
+        self.end_former_session(authenticate, headers, now);
+        Ok(SignedIn { set_cookies, location: format!("{}{}", login.origin, login.return_to), subject, session: record.id })
+    }
+
+    async fn exchange(
+        &self,
+        authenticate: &Authenticate,
+        metadata: &ProviderMetadata,
+        login: &LoginState,
+        code: &str,
+    ) -> Result<TokenResponse, CallbackError> {
+        let redirect_uri = format!("{}{}", login.origin, self.callback_path);
+        let verifier = CodeVerifier(login.code_verifier.clone());
+        let call = code_exchange(&authenticate.provider, metadata, code, &redirect_uri, &verifier);
+        let answer = authenticate.client.call(call).await.map_err(CallbackError::TokenCall)?;
+        Ok(TokenResponse::parse(&answer)?)
+    }
+
+    async fn id_token_claims(
+        &self,
+        authenticate: &Authenticate,
+        metadata: &ProviderMetadata,
+        login: &LoginState,
+        tokens: &TokenResponse,
+        now: UnixTime,
+    ) -> Result<Map<String, Value>, CallbackError> {
+        let token = Compact::parse(tokens.id_token.expose())?;
+        let keys = authenticate.client.keys().await.map_err(CallbackError::Keys)?;
+        let verified = match self.verifier.verify(&token, &keys) {
+            Err(VerifyError::UnknownKey) => {
+                let keys = authenticate.client.newer_keys(&keys).await.map_err(CallbackError::Keys)?;
+                self.verifier.verify(&token, &keys)?
+            }
+            other => other?,
+        };
+        let expected = IdTokenExpectations {
+            issuer: &metadata.issuer,
+            client_id: &authenticate.provider.client_id,
+            nonce: &login.nonce,
+            access_token: tokens.access_token.expose(),
+            token_type: token.token_type.as_deref(),
+            now,
+        };
+        Ok(verify_claims(verified, &expected)?)
+    }
+
+    /// Leaves out the ID token (only a hint at logout) before giving up.
+    fn session_cookies(&self, authenticate: &Authenticate, record: &SessionRecord) -> Result<Vec<String>, CallbackError> {
+        if let Some(cookies) = self.seal_session(authenticate, &record.pack()?)? {
+            return Ok(cookies);
+        }
+        let smaller = SessionRecord { id_token: String::new(), ..record.clone() };
+        self.seal_session(authenticate, &smaller.pack()?)?.ok_or(CallbackError::TooLarge)
+    }
+
+    /// A session that the browser had before does not live on beside the new one (session fixation, threat S01).
+    fn end_former_session(&self, authenticate: &Authenticate, headers: &HeaderMap, now: UnixTime) {
+        if let Presented::Session(former) = self.presented(authenticate, headers, now) {
+            self.ended.end(former.id, now);
+        }
+    }
+}
+
+/// RFC 9207 §2.4: a wrong `iss` is refused, a missing one where the provider promised it; a mix-up of two providers ends here
+/// with the code unspent.
+fn check_response_issuer(metadata: &ProviderMetadata, response: &AuthorizationResponse) -> Result<(), CallbackError> {
+    let sound = response.iss.as_deref().map_or(!metadata.sends_iss, |iss| iss == &*metadata.issuer);
+    if sound { Ok(()) } else { Err(CallbackError::ResponseIssuer) }
+}
+
+/// An error code as RFC 6749 §4.1.2.1 defines them; anything else is text from a URL that anybody can write.
+fn log_safe(error: &str) -> String {
+    let sound = error.len() <= 64 && error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    if sound { error.to_owned() } else { "unprintable".to_owned() }
+}

@@ -1,0 +1,68 @@
+//! The start of a login: 302 to the provider.
+
+use super::browser_nonce::BrowserNonce;
+use super::{Authenticate, Authentication, LoginState, ProviderClientError};
+use crate::clock::UnixTime;
+use crate::message::RequestView;
+use crate::provider::{AuthorizationRequest, CodeVerifier};
+use crate::secret::EntropyError;
+use crate::session::SealError;
+
+/// A longer path and query is not carried through the login; the person returns to `/`. Providers refuse URLs of more
+/// than some 8 KB, and the state grows by a third in base64.
+pub const MAX_RETURN_BYTES: usize = 3072;
+
+/// What the browser is told.
+#[derive(Debug)]
+pub struct LoginStart {
+    pub location: String,
+    pub set_cookie: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    #[error(transparent)]
+    Provider(#[from] ProviderClientError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+}
+
+impl Authentication {
+    /// `return_to` is a path and query of the request's own origin, in normal form.
+    pub async fn begin(
+        &self,
+        authenticate: &Authenticate,
+        request: &RequestView<'_>,
+        return_to: &str,
+        now: UnixTime,
+    ) -> Result<LoginStart, LoginError> {
+        let metadata = authenticate.client.metadata().await?;
+        let browser = BrowserNonce::presented_or_new(request.headers, &self.entropy)?;
+        let verifier = CodeVerifier(self.entropy.token()?);
+        let origin = request.origin();
+        let state = LoginState {
+            id: self.entropy.bytes()?,
+            started_at: now,
+            rule: authenticate.rule,
+            provider: authenticate.provider.name.to_string(),
+            browser: browser.hash(),
+            nonce: self.entropy.token()?,
+            code_verifier: verifier.0.clone(),
+            origin: origin.clone(),
+            return_to: if return_to.len() > MAX_RETURN_BYTES { "/".to_owned() } else { return_to.to_owned() },
+        };
+        let location = AuthorizationRequest {
+            client_id: &authenticate.provider.client_id,
+            redirect_uri: &format!("{origin}{}", self.callback_path),
+            scope: &authenticate.scope,
+            state: &state.seal(&self.sealer)?,
+            nonce: &state.nonce,
+            code_challenge: &verifier.challenge(),
+            extra: &authenticate.extra_params,
+        }
+        .url(&metadata.authorization_endpoint);
+        Ok(LoginStart { location, set_cookie: browser.set_cookie() })
+    }
+}

@@ -1,0 +1,56 @@
+//! The login flow: authorization-code flow with PKCE, nonce and sealed state; the session check; sign-out.
+//!
+//! Decisions only. What has to be asked of a provider goes through `ProviderClient`.
+
+mod browser_nonce;
+mod callback;
+mod login;
+mod login_state;
+mod logout;
+mod port;
+mod session_check;
+mod unauthenticated;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use browser_nonce::NONCE_COOKIE;
+pub use callback::{CallbackError, CallbackFailure, SignedIn};
+pub use login::{LoginError, LoginStart, MAX_RETURN_BYTES};
+pub use login_state::{LOGIN_LIFETIME, LoginState};
+pub use logout::{LogoutState, ReturnPlaces};
+pub use port::{ProviderClient, ProviderClientError};
+pub use session_check::{Presented, identify};
+pub use unauthenticated::{Decision, OnUnauthenticatedRequest, decide, is_cors_preflight};
+
+use crate::provider::Provider;
+use crate::secret::Entropy;
+use crate::session::{EndedSessions, Sealer, SessionCookie, UsedOnce};
+use crate::tokens::Verifier;
+
+/// The `authenticate` action of a rule.
+pub struct Authenticate {
+    /// Priority of the rule, 0 for the default: a login comes back to the rule that began it.
+    pub rule: u32,
+    pub provider: Arc<Provider>,
+    pub client: Arc<dyn ProviderClient>,
+    pub on_unauthenticated_request: OnUnauthenticatedRequest,
+    /// Space-separated; holds `openid`.
+    pub scope: String,
+    pub cookie: SessionCookie,
+    pub session_timeout: Duration,
+    pub extra_params: Vec<(String, String)>,
+    /// A real preflight passes, bare.
+    pub allow_cors_preflight: bool,
+}
+
+/// What all logins of a gateway share.
+pub struct Authentication {
+    pub sealer: Sealer,
+    pub entropy: Entropy,
+    pub verifier: Verifier,
+    pub ended: EndedSessions,
+    pub finished_logins: UsedOnce,
+    /// Path of the redirect URI: `/oauth2/idpresponse`.
+    pub callback_path: String,
+}

@@ -1,0 +1,79 @@
+//! The session that a request carries.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::{Authenticate, Authentication};
+use crate::clock::UnixTime;
+use crate::identity::{Identity, SessionId};
+use crate::secret::Secret;
+use crate::session::{OpenedSession, Purpose, RecordError, SealError};
+
+/// What was found in the cookies.
+pub enum Presented {
+    Nothing,
+    /// Cookies of ours that do not open: tampered, of another rule, of a key that is gone, or incomplete.
+    Unusable,
+    /// Genuine, but over.
+    Expired(SessionId),
+    /// Genuine, but ended by a logout or replaced by a new login.
+    Ended,
+    Session(OpenedSession),
+}
+
+impl Authentication {
+    /// Opens what the request carries. The seal is checked on every request: a cache would have to be keyed by all of
+    /// the cookie, and hashing that costs more than opening it.
+    #[must_use]
+    pub fn presented(&self, authenticate: &Authenticate, headers: &HeaderMap, now: UnixTime) -> Presented {
+        let Some(sealed) = authenticate.cookie.read(headers) else {
+            return if authenticate.cookie.is_present(headers) { Presented::Unusable } else { Presented::Nothing };
+        };
+        let Ok(plain) = self.sealer.open(Purpose::Session, &context(authenticate), &sealed) else { return Presented::Unusable };
+        let Ok(session) = OpenedSession::read(&plain) else { return Presented::Unusable };
+        if session.expires_at <= now {
+            return Presented::Expired(session.id);
+        }
+        if self.ended.has_ended(session.id) {
+            return Presented::Ended;
+        }
+        Presented::Session(session)
+    }
+
+    /// `Set-Cookie` values for a session; `None` when it is too large for four cookies.
+    pub(super) fn seal_session(&self, authenticate: &Authenticate, packed: &[u8]) -> Result<Option<Vec<String>>, SealError> {
+        Ok(authenticate.cookie.write(&self.sealer.seal(Purpose::Session, &context(authenticate), packed)?))
+    }
+}
+
+/// A session belongs to a cookie name and a provider with its issuer and client: moved to another rule it does not open
+/// (threats S07, C10).
+fn context(authenticate: &Authenticate) -> [&[u8]; 4] {
+    let [name, issuer, client_id] = authenticate.provider.binding();
+    [authenticate.cookie.name().as_bytes(), name, issuer, client_id]
+}
+
+/// The person of an opened session.
+pub fn identify(authenticate: &Authenticate, session: &OpenedSession) -> Result<Identity, RecordError> {
+    let record = session.unpack()?;
+    let subject = record.claims.get("sub").and_then(|subject| subject.as_str()).ok_or(RecordError::Damaged)?.to_owned();
+    let provider = &authenticate.provider;
+    let issuer = record.claims.get(ISSUER).and_then(|issuer| issuer.as_str()).map(Arc::from);
+    let mut claims = record.claims;
+    claims.remove(ISSUER);
+    Ok(Identity {
+        provider: provider.name.clone(),
+        issuer: issuer.or_else(|| provider.issuers.first().cloned()).ok_or(RecordError::Damaged)?,
+        client_id: provider.client_id.clone(),
+        subject,
+        claims,
+        access_token: Secret::new(record.access_token),
+        id_token: Secret::new(record.id_token),
+        session: record.id,
+        expires_at: record.expires_at,
+    })
+}
+
+/// Where the issuer that really signed is kept among the claims; the ID token's own `iss` has been taken out.
+pub(super) const ISSUER: &str = "iss";

@@ -1,0 +1,126 @@
+//! The command line: what was typed, then what is meant.
+
+mod check;
+mod demo;
+mod identity_provider;
+mod keys;
+mod output;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::telemetry::{LogFormat, init_log, parse_level};
+
+/// Signs people in before they reach an application: an HTTPS reverse proxy that does what AWS's Application Load Balancer
+/// does with authenticate-cognito and authenticate-oidc, for any server and any OpenID Provider.
+#[derive(Parser)]
+#[command(name = "vestibule", version, arg_required_else_help = true)]
+struct Arguments {
+    /// How much is said on standard error; wins over `log.level` of the configuration.
+    #[arg(long, global = true, value_enum)]
+    log_level: Option<Level>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything embedded, no file needed: identity provider, sample application, gateway on https://localhost:8443
+    Demo {
+        /// Port of the gateway.
+        #[arg(long, default_value_t = 8443)]
+        port: u16,
+    },
+    /// Runs the gateway
+    Serve {
+        #[arg(long, value_name = "FILE", default_value = "config/vestibule.yaml")]
+        config: PathBuf,
+    },
+    /// Loads and compiles a configuration, opens every certificate and secret, and prints all faults
+    Check {
+        #[arg(long, value_name = "FILE", default_value = "config/vestibule.yaml")]
+        config: PathBuf,
+        /// Also fetches discovery documents and key sets.
+        #[arg(long)]
+        online: bool,
+    },
+    /// Runs the development identity provider alone, shaped like a Cognito user pool
+    IdentityProvider {
+        /// Users, groups, clients and colours; without it the sample users.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Makes keys
+    Keys {
+        #[command(subcommand)]
+        kind: KeyKind,
+    },
+    /// Prints the JSON Schema of the configuration file
+    Schema,
+}
+
+#[derive(Subcommand)]
+enum KeyKind {
+    /// Prints a fresh session key: 32 bytes, base64
+    Session,
+    /// Prints, or writes, a fresh P-256 signing key: PKCS#8, PEM
+    Signing {
+        /// Writes here, readable by the owner alone, instead of standard output. An existing file is kept.
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+}
+
+/// Failed while running.
+const FAILED: u8 = 1;
+/// Usage or configuration at fault.
+const AT_FAULT: u8 = 2;
+
+/// Runs the command that was typed.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let level = arguments.log_level.map(Level::name);
+    match arguments.command {
+        Command::Demo { port } => {
+            init_log(parse_level(level.unwrap_or("warn")).unwrap_or(tracing::Level::WARN), LogFormat::Text, output::has_color());
+            demo::run(port)
+        }
+        Command::Serve { config } => serve::run(&config, level),
+        Command::Check { config, online } => check::run(&config, online),
+        Command::IdentityProvider { config } => {
+            init_log(parse_level(level.unwrap_or("info")).unwrap_or(tracing::Level::INFO), LogFormat::Text, output::has_color());
+            identity_provider::run(config.as_deref())
+        }
+        Command::Keys { kind: KeyKind::Session } => keys::session(),
+        Command::Keys { kind: KeyKind::Signing { file } } => keys::signing(file.as_deref()),
+        Command::Schema => {
+            output::print(&format!("{:#}", crate::config::schema()));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}

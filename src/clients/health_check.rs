@@ -1,0 +1,72 @@
+//! Active health checks as ALB's: one GET an interval to each target, consecutive answers decide.
+
+use std::sync::{Arc, Weak};
+
+use tokio::time::sleep;
+
+use crate::gateway::{HealthCheck, Target, TargetAddress, TargetGroup};
+
+/// Hears of a target group, a target and whether it has become healthy.
+pub type HealthObserver = Arc<dyn Fn(&str, &str, bool) + Send + Sync>;
+
+/// Checks every target of every group that wants it, until the group is dropped. `changed` hears of each change.
+pub fn check_targets(groups: &[Arc<TargetGroup>], changed: &HealthObserver) {
+    for group in groups {
+        let Some(check) = &group.health_check else { continue };
+        for index in 0..group.targets.len() {
+            tokio::spawn(watch(Arc::downgrade(group), index, check.clone(), changed.clone()));
+        }
+    }
+}
+
+async fn watch(group: Weak<TargetGroup>, index: usize, check: HealthCheck, changed: HealthObserver) {
+    let Some(client) = group.upgrade().and_then(|group| client(&group, &group.targets[index], &check)) else { return };
+    let (mut good, mut bad) = (0, 0);
+    let mut first = true;
+    loop {
+        let Some(group) = group.upgrade() else { return };
+        let target = &group.targets[index];
+        if is_good(&client, &group, target, &check).await {
+            (good, bad) = (good + 1, 0);
+        } else {
+            (good, bad) = (0, bad + 1);
+        }
+        let healthy = target.health.is_healthy();
+        // A target that answers its first check is in at once (ALB: one success for a new target).
+        let turns = if healthy { bad >= check.unhealthy_threshold } else { good >= check.healthy_threshold || (first && good > 0) };
+        if turns {
+            target.health.set(!healthy);
+            changed(&group.name, &target.name, !healthy);
+        }
+        first = false;
+        drop(group);
+        sleep(check.interval).await;
+    }
+}
+
+fn client(group: &TargetGroup, target: &Target, check: &HealthCheck) -> Option<reqwest::Client> {
+    let verifies = group.tls.as_ref().is_none_or(|tls| tls.verify);
+    let mut builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .user_agent(concat!("Vestibule-HealthChecker/", env!("CARGO_PKG_VERSION")))
+        .tls_danger_accept_invalid_certs(!verifies)
+        .timeout(check.timeout);
+    if let TargetAddress::Unix(path) = &target.address {
+        builder = builder.unix_socket(path.clone());
+    }
+    builder.build().ok()
+}
+
+async fn is_good(client: &reqwest::Client, group: &TargetGroup, target: &Target, check: &HealthCheck) -> bool {
+    let authority = match &target.address {
+        TargetAddress::Inet { .. } => target.name.as_str(),
+        TargetAddress::Unix(_) => "localhost",
+    };
+    let scheme = if group.tls.is_some() { "https" } else { "http" };
+    match client.get(format!("{scheme}://{authority}{}", check.path)).send().await {
+        Ok(answer) => check.matcher.iter().any(|(from, to)| (*from..=*to).contains(&answer.status().as_u16())),
+        Err(_) => false,
+    }
+}

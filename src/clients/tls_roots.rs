@@ -1,0 +1,47 @@
+//! Whom we believe when we connect: the system's certificate authorities, or the ones that the configuration names instead.
+
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RootsError {
+    #[error("no certificate of an authority was found")]
+    Empty,
+    #[error("not a certificate: {0}")]
+    Certificate(String),
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// TLS 1.2 and 1.3. `authorities` is PEM; it replaces the system's authorities, so that a private CA is the only one believed.
+pub fn client_config(authorities: Option<&[u8]>) -> Result<ClientConfig, RootsError> {
+    let mut roots = RootCertStore::empty();
+    match authorities {
+        Some(pem) => {
+            for certificate in CertificateDer::pem_slice_iter(pem) {
+                let certificate = certificate.map_err(|error| RootsError::Certificate(error.to_string()))?;
+                roots.add(certificate).map_err(|error| RootsError::Certificate(error.to_string()))?;
+            }
+            if roots.is_empty() {
+                return Err(RootsError::Empty);
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+    if roots.is_empty() {
+        // No authority on this machine: nothing verifies, and plain HTTP on loopback still works.
+        return Ok(builder.with_root_certificates(roots).with_no_client_auth());
+    }
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|error| RootsError::Certificate(error.to_string()))?;
+    Ok(builder.with_webpki_verifier(verifier).with_no_client_auth())
+}

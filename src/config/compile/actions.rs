@@ -1,0 +1,227 @@
+//! Conditions and actions of rules.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderValue;
+
+use super::Providers;
+use super::context::Context;
+use super::targets::Groups;
+use crate::authentication::{Authenticate, NONCE_COOKIE, OnUnauthenticatedRequest};
+use crate::config::raw::{self, Action, ActionKind, Protocol};
+use crate::config::reader::{Located, nearest_word};
+use crate::config::report::Fault;
+use crate::gateway::{FixedResponse, Redirect, RoutingAction, RuleActions};
+use crate::rules::{Case, Condition, Wildcard};
+use crate::session::SessionCookie;
+
+/// Where the actions stand.
+pub(super) struct Place<'a> {
+    pub(super) scheme: Protocol,
+    pub(super) is_behind_proxy: bool,
+    pub(super) providers: &'a Providers,
+    pub(super) groups: &'a Groups,
+}
+
+pub(super) fn condition(context: &mut Context<'_>, raw: &raw::Condition) -> Option<Condition> {
+    let mut patterns = |values: &[Located<String>], case: Case| -> Option<Vec<Wildcard>> {
+        let compiled: Vec<_> = values
+            .iter()
+            .map(|at| match Wildcard::new(&at.value, case) {
+                Ok(pattern) => Some(pattern),
+                Err(error) => {
+                    context.error(at, error.to_string());
+                    None
+                }
+            })
+            .collect();
+        compiled.into_iter().collect()
+    };
+    match raw {
+        raw::Condition::HostHeader(values) => patterns(values, Case::LowerCased).map(Condition::HostHeader),
+        raw::Condition::PathPattern(values) => {
+            let patterns = patterns(values, Case::Sensitive);
+            for at in values.iter().filter(|at| !at.value.starts_with(['/', '*', '?'])) {
+                context.error_hint(at, format!("{:?} matches no path", at.value), "a path begins with a slash");
+            }
+            patterns.map(Condition::PathPattern)
+        }
+        raw::Condition::HttpRequestMethod(values) => {
+            for at in values {
+                if at.value.is_empty()
+                    || at.value.len() > 40
+                    || !at.value.bytes().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_'))
+                {
+                    context.error_hint(at, format!("{:?} is not a method", at.value), "methods are upper-case, such as GET");
+                }
+            }
+            Some(Condition::HttpRequestMethod(values.iter().map(|at| at.value.clone()).collect()))
+        }
+    }
+}
+
+pub(super) fn actions(context: &mut Context<'_>, raw: &Located<Vec<Action>>, priority: u32, place: &Place<'_>) -> Option<RuleActions> {
+    let mut authenticate = None;
+    let mut routing = None;
+    let mut sound = true;
+    for (index, action) in raw.value.iter().enumerate() {
+        let last = index + 1 == raw.value.len();
+        match &action.kind {
+            ActionKind::Authenticate(raw_action) if index == 0 && !last => {
+                match self::authenticate(context, action, raw_action, priority, place) {
+                    Some(compiled) => authenticate = Some(Arc::new(compiled)),
+                    None => sound = false,
+                }
+            }
+            ActionKind::Authenticate(_) => {
+                context
+                    .push(Fault::error(action.path.clone(), "authenticate comes first, and one routing action after it").at(action.span));
+                sound = false;
+            }
+            _ if !last => {
+                context.push(
+                    Fault::error(action.path.clone(), "a routing action (forward, redirect, fixed_response) comes last, and there is one")
+                        .at(action.span),
+                );
+                sound = false;
+            }
+            ActionKind::Forward(name) => match place.groups.get(&name.value) {
+                Some(group) => routing = Some(RoutingAction::Forward(group.clone())),
+                None => unknown(context, name, "target group", place.groups.keys()),
+            },
+            ActionKind::Redirect(raw) => routing = redirect(context, action, raw),
+            ActionKind::FixedResponse(raw) => routing = fixed_response(context, raw),
+        }
+    }
+    if raw.value.is_empty() {
+        context.error_hint(raw, "there is no action", "end with forward, redirect or fixed_response");
+    }
+    let name = if priority == 0 { "default".to_owned() } else { priority.to_string() };
+    let routing = routing?;
+    sound.then_some(RuleActions { name, priority, authenticate, routing })
+}
+
+fn unknown<'k>(context: &mut Context<'_>, at: &Located<String>, what: &str, known: impl Iterator<Item = &'k String>) {
+    let known: Vec<&str> = known.map(String::as_str).collect();
+    let hint = nearest_word(&at.value, &known)
+        .unwrap_or_else(|| if known.is_empty() { "none is defined".to_owned() } else { format!("there are: {}", known.join(", ")) });
+    context.error_hint(at, format!("no {what} is called {:?}", at.value), hint);
+}
+
+fn authenticate(
+    context: &mut Context<'_>,
+    action: &Action,
+    raw: &raw::Authenticate,
+    priority: u32,
+    place: &Place<'_>,
+) -> Option<Authenticate> {
+    if place.scheme == Protocol::Http && !place.is_behind_proxy {
+        let fault = Fault::error(action.path.clone(), "people cannot be signed in over plain http")
+            .at(action.span)
+            .hint("use protocol: https, or name the TLS terminator in front in trusted_proxies");
+        context.push(fault);
+    }
+    let scope = raw.scope.as_ref().map_or("openid", |at| at.value.as_str());
+    if let Some(at) = raw.scope.as_ref().filter(|at| !at.value.split(' ').any(|scope| scope == "openid")) {
+        context.error_hint(at, "the scope lacks openid: there would be no ID token", "scope: openid email profile");
+    }
+    let timeout = raw.session_timeout.as_ref().map_or(LONGEST_SESSION, |at| at.value.0);
+    if let Some(at) = raw.session_timeout.as_ref().filter(|_| timeout.is_zero() || timeout > LONGEST_SESSION) {
+        context.error(at, "a session lasts between 1s and 7d");
+    }
+    let cookie = raw.session_cookie_name.as_ref().map_or("AWSELBAuthSessionCookie", |at| at.value.as_str());
+    if let Some(at) = &raw.session_cookie_name {
+        let sound = (1..=64).contains(&cookie.len())
+            && cookie.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+        if !sound || cookie.eq_ignore_ascii_case(NONCE_COOKIE) {
+            context.error(at, format!("{cookie:?} cannot name the session cookie"));
+        }
+    }
+    let extra = raw.extra_params();
+    if extra.len() > 10 {
+        context.push(Fault::error(action.path.clone(), "authentication_request_extra_params has at most 10 entries").at(action.span));
+    }
+    for (name, at) in extra.iter().filter(|(name, _)| OWN_PARAMETERS.contains(&name.as_str())) {
+        context.error(at, format!("{name} is the gateway's own parameter"));
+    }
+    let Some(connected) = place.providers.get(&raw.identity_provider.value) else {
+        unknown(context, &raw.identity_provider, "identity provider", place.providers.keys());
+        return None;
+    };
+    Some(Authenticate {
+        rule: priority,
+        provider: connected.provider.clone(),
+        client: connected.client.clone(),
+        on_unauthenticated_request: match raw.on_unauthenticated_request {
+            Some(raw::OnUnauthenticatedRequest::Authenticate) | None => OnUnauthenticatedRequest::Authenticate,
+            Some(raw::OnUnauthenticatedRequest::Deny) => OnUnauthenticatedRequest::Deny,
+            Some(raw::OnUnauthenticatedRequest::Allow) => OnUnauthenticatedRequest::Allow,
+        },
+        scope: scope.to_owned(),
+        cookie: SessionCookie::new(cookie),
+        session_timeout: timeout,
+        extra_params: extra.iter().map(|(name, at)| (name.clone(), at.value.value.clone())).collect(),
+        allow_cors_preflight: raw.allow_cors_preflight.unwrap_or(false),
+    })
+}
+
+fn redirect(context: &mut Context<'_>, action: &Action, raw: &raw::Redirect) -> Option<RoutingAction> {
+    let or = |value: &Option<String>, default: &str| value.clone().unwrap_or_else(|| default.to_owned());
+    let redirect = Redirect {
+        protocol: or(&raw.protocol, "#{protocol}"),
+        host: or(&raw.host, "#{host}"),
+        port: or(&raw.port, "#{port}"),
+        path: or(&raw.path, "/#{path}"),
+        query: or(&raw.query, "#{query}"),
+        status: match raw.status_code {
+            raw::RedirectStatus::Http301 => 301,
+            raw::RedirectStatus::Http302 => 302,
+        },
+    };
+    if let Err(error) = redirect.check() {
+        context.push(Fault::error(action.path.clone(), error.to_string()).at(action.span));
+        return None;
+    }
+    Some(RoutingAction::Redirect(redirect))
+}
+
+fn fixed_response(context: &mut Context<'_>, raw: &raw::FixedResponse) -> Option<RoutingAction> {
+    let status = raw.status_code.value;
+    if !matches!(status, 200..=299 | 400..=599) {
+        context.error(&raw.status_code, "a fixed response has a status of 2xx, 4xx or 5xx");
+    }
+    let body = raw.message_body.as_ref().map_or("", |at| at.value.as_str());
+    if let Some(at) = raw.message_body.as_ref().filter(|_| body.chars().count() > 1024) {
+        context.error(at, "a fixed response has at most 1024 characters");
+    }
+    let content_type = raw.content_type.as_ref().map_or("text/plain", |at| at.value.as_str());
+    match HeaderValue::from_str(content_type) {
+        Ok(content_type) => {
+            Some(RoutingAction::FixedResponse(FixedResponse { status, content_type, body: Bytes::copy_from_slice(body.as_bytes()) }))
+        }
+        Err(_) => {
+            if let Some(at) = &raw.content_type {
+                context.error(at, format!("{content_type:?} is not a content type"));
+            }
+            None
+        }
+    }
+}
+
+/// ALB's longest, and its default.
+const LONGEST_SESSION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+const OWN_PARAMETERS: [&str; 10] = [
+    "client_id",
+    "redirect_uri",
+    "response_type",
+    "response_mode",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "request",
+];

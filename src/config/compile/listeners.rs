@@ -1,0 +1,217 @@
+//! `listeners`: addresses, certificates, names and rules.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::Providers;
+use super::actions;
+use super::certificates::{self, ServerCertificate};
+use super::context::Context;
+use super::targets::Groups;
+use crate::config::raw::{self, Listener, MinimumVersion, Protocol};
+use crate::config::reader::{Located, Seconds};
+use crate::gateway::{HostNames, ListenerRules};
+use crate::message::Scheme;
+use crate::rules::{Rule, RuleTable};
+
+/// What the listener itself needs; its rules are in the gateway at the same position.
+#[derive(Debug, Clone)]
+pub struct ListenerSettings {
+    pub address: SocketAddr,
+    /// Empty for plain HTTP. The first is the default.
+    pub certificates: Vec<ServerCertificate>,
+    pub tls13_only: bool,
+    pub limits: ListenerLimits,
+}
+
+/// Limits of a listener.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenerLimits {
+    pub connections: usize,
+    pub handshake_timeout: Duration,
+    pub header_timeout: Duration,
+}
+
+impl Default for ListenerLimits {
+    fn default() -> Self {
+        Self { connections: 10_000, handshake_timeout: Duration::from_secs(10), header_timeout: Duration::from_secs(15) }
+    }
+}
+
+pub(super) fn compile(
+    context: &mut Context<'_>,
+    raw: &Located<Vec<Listener>>,
+    providers: &Providers,
+    groups: &Groups,
+) -> Option<Vec<(ListenerRules, ListenerSettings)>> {
+    if raw.value.is_empty() {
+        context.error(raw, "there is no listener");
+    }
+    let certificates: Vec<Vec<ServerCertificate>> = raw
+        .value
+        .iter()
+        .map(|listener| listener.certificates.value.iter().filter_map(|raw| certificates::open(context, raw)).collect())
+        .collect();
+    let mut secure_names = HostNames::default();
+    for certificate in certificates.iter().flatten() {
+        for name in &certificate.names {
+            // A name in a certificate that is no pattern of ours is simply not served.
+            let _ = secure_names.add(name);
+        }
+    }
+    let compiled: Vec<_> = raw
+        .value
+        .iter()
+        .zip(certificates)
+        .map(|(listener, certificates)| {
+            let settings = settings(context, listener, &certificates);
+            let rules = rules(context, listener, &certificates, &secure_names, providers, groups);
+            Some((rules?, ListenerSettings { certificates, ..settings? }))
+        })
+        .collect();
+    compiled.into_iter().collect()
+}
+
+fn protocol(listener: &Listener) -> Protocol {
+    listener.protocol.as_ref().map_or(Protocol::Https, |at| at.value)
+}
+
+fn settings(context: &mut Context<'_>, raw: &Listener, certificates: &[ServerCertificate]) -> Option<ListenerSettings> {
+    let address = context.address(&raw.address);
+    match protocol(raw) {
+        Protocol::Https if raw.certificates.value.is_empty() => {
+            context.error_hint(
+                &raw.address,
+                "an https listener needs a certificate",
+                "certificates: [{certificate: FILE, private_key: FILE}]",
+            );
+        }
+        Protocol::Http if !raw.certificates.value.is_empty() => context.error(&raw.certificates, "an http listener has no certificates"),
+        Protocol::Https | Protocol::Http => {}
+    }
+    let _ = certificates;
+    let default = ListenerLimits::default();
+    let limits = raw.limits.as_ref();
+    let mut positive = |at: Option<&Located<Seconds>>, default: Duration| {
+        if let Some(at) = at.filter(|at| at.value.0.is_zero()) {
+            context.error(at, "must be at least 1s");
+        }
+        at.map_or(default, |at| at.value.0)
+    };
+    let handshake_timeout = positive(limits.and_then(|limits| limits.handshake_timeout.as_ref()), default.handshake_timeout);
+    let header_timeout = positive(limits.and_then(|limits| limits.header_timeout.as_ref()), default.header_timeout);
+    let connections = limits.and_then(|limits| limits.connections.as_ref());
+    if let Some(at) = connections.filter(|at| at.value == 0) {
+        context.error(at, "must be at least 1");
+    }
+    let connections = connections.map_or(default.connections, |at| at.value as usize);
+    let tls13_only = raw.security_policy.as_ref().and_then(|policy| policy.minimum_version) == Some(MinimumVersion::Tls13);
+    Some(ListenerSettings {
+        address: address?,
+        certificates: Vec::new(),
+        tls13_only,
+        limits: ListenerLimits { connections, handshake_timeout, header_timeout },
+    })
+}
+
+fn rules(
+    context: &mut Context<'_>,
+    raw: &Listener,
+    certificates: &[ServerCertificate],
+    secure_names: &HostNames,
+    providers: &Providers,
+    groups: &Groups,
+) -> Option<ListenerRules> {
+    let trusted_proxies = networks(context, &raw.trusted_proxies);
+    let hosts = hosts(context, raw, certificates, secure_names);
+    let place = actions::Place { scheme: protocol(raw), is_behind_proxy: !trusted_proxies.is_empty(), providers, groups };
+    let mut table = Vec::new();
+    let mut sound = true;
+    let mut priorities: Vec<&Located<u32>> = Vec::new();
+    for rule in &raw.rules {
+        check_priority(context, &rule.priority, &mut priorities);
+        if rule.conditions.value.is_empty() {
+            context.error_hint(
+                &rule.conditions,
+                "a rule has at least one condition",
+                "what holds for every request goes to default_actions",
+            );
+        }
+        let conditions: Vec<_> = rule.conditions.value.iter().map(|condition| actions::condition(context, condition)).collect();
+        let then = actions::actions(context, &rule.actions, rule.priority.value, &place);
+        match (conditions.into_iter().collect::<Option<Vec<_>>>(), then) {
+            (Some(conditions), Some(then)) => table.push(Rule { priority: rule.priority.value, conditions, then }),
+            _ => sound = false,
+        }
+    }
+    let default = actions::actions(context, &raw.default_actions, 0, &place)?;
+    let scheme = match protocol(raw) {
+        Protocol::Https => Scheme::Https,
+        Protocol::Http => Scheme::Http,
+    };
+    let port = raw.address.value.parse::<SocketAddr>().map(|address| address.port()).unwrap_or_default();
+    sound.then(|| ListenerRules {
+        name: raw.address.value.clone(),
+        scheme,
+        hosts,
+        trusted_proxies,
+        rules: RuleTable::new(table, default),
+        port,
+    })
+}
+
+fn check_priority<'r>(context: &mut Context<'_>, priority: &'r Located<u32>, seen: &mut Vec<&'r Located<u32>>) {
+    if !(1..=50_000).contains(&priority.value) {
+        context.error(priority, "a priority is between 1 and 50000");
+    }
+    if let Some(first) = seen.iter().find(|first| first.value == priority.value) {
+        let line = first.span.line;
+        context.error(priority, format!("priority {} is given twice; first on line {line}", priority.value));
+    }
+    seen.push(priority);
+}
+
+fn networks(context: &mut Context<'_>, raw: &Located<Vec<Located<String>>>) -> Vec<IpNet> {
+    let mut networks = Vec::new();
+    for at in &raw.value {
+        let parsed = at.value.parse::<IpNet>().or_else(|_| at.value.parse::<std::net::IpAddr>().map(IpNet::from));
+        match parsed {
+            Ok(network) if network.prefix_len() == 0 => {
+                context.error(at, format!("{network} trusts everybody: anyone could say where a request comes from"));
+            }
+            Ok(network) => networks.push(network),
+            Err(_) => context.error_hint(at, format!("{:?} is not a network", at.value), "write 10.0.0.0/8 or 192.0.2.1"),
+        }
+    }
+    networks
+}
+
+fn hosts(context: &mut Context<'_>, raw: &Listener, certificates: &[ServerCertificate], secure_names: &HostNames) -> HostNames {
+    let mut hosts = HostNames::default();
+    for at in &raw.hosts {
+        let pattern = at.value.replace(['*', '?'], "a");
+        let sound = crate::message::Authority::parse(pattern.as_bytes()).is_ok_and(|authority| authority.port().is_none());
+        if !sound || at.value == "*" || hosts.add(&at.value).is_err() {
+            context.error_hint(at, format!("{:?} is not a host", at.value), "write app.example.com or \"*.example.com\", without a port");
+        }
+    }
+    if raw.hosts.is_empty() {
+        for name in certificates.iter().flat_map(|certificate| &certificate.names) {
+            let _ = hosts.add(name);
+        }
+        if raw::Protocol::Http == protocol(raw) {
+            hosts.extend(secure_names);
+        }
+        let certificates_failed = certificates.len() < raw.certificates.value.len();
+        if hosts.is_empty() && !certificates_failed && (protocol(raw) == Protocol::Http || !certificates.is_empty()) {
+            context.error_hint(
+                &raw.address,
+                "there is no certificate to take the served names from",
+                "name them: hosts: [app.example.com]",
+            );
+        }
+    }
+    hosts
+}

@@ -1,0 +1,135 @@
+//! From what the file says to what it means, reporting every fault that only meaning shows.
+
+mod actions;
+mod certificates;
+mod context;
+mod listeners;
+mod providers;
+mod sessions;
+mod settings;
+mod targets;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use certificates::ServerCertificate;
+pub(super) use context::Context;
+pub use listeners::{ListenerLimits, ListenerSettings};
+pub use settings::{AccessLogSettings, LogSettings};
+
+use super::raw::Root;
+use super::report::{Fault, Faults};
+use crate::authentication::{Authenticate, Authentication, LOGIN_LIFETIME, ProviderClient};
+use crate::clock::UnixTime;
+use crate::gateway::{Gateway, KnownSessions};
+use crate::provider::Provider;
+use crate::secret::Entropy;
+use crate::session::{EndedSessions, Sealer, SessionCookie, UsedOnce};
+use crate::tokens::Verifier;
+
+/// Makes the connection to a provider; the second argument is the PEM of its own authorities. `Err` in words.
+pub type Connect<'a> = dyn Fn(&Arc<Provider>, Option<&[u8]>) -> Result<Arc<dyn ProviderClient>, String> + 'a;
+
+/// A configuration that can run.
+pub struct Compiled {
+    pub gateway: Arc<Gateway>,
+    pub listeners: Vec<ListenerSettings>,
+    /// Names of the providers, for metrics.
+    pub providers: Vec<Arc<str>>,
+    pub admin: Option<SocketAddr>,
+    pub access_log: AccessLogSettings,
+    pub log: LogSettings,
+    pub drain_timeout: Duration,
+}
+
+pub(super) fn compile(
+    root: &Root,
+    base: &Path,
+    entropy: &Entropy,
+    now: UnixTime,
+    connect: &Connect<'_>,
+    faults: &mut Faults,
+) -> Option<Compiled> {
+    let mut context = Context::new(base, now, faults);
+    let providers = providers::compile(&mut context, &root.identity_providers, connect);
+    let groups = targets::compile(&mut context, &root.target_groups);
+    let endpoints = settings::endpoints(&mut context, root.endpoints.as_ref());
+    let pages = settings::pages(&mut context, root.pages.as_ref());
+    let headers = settings::identity_headers(&mut context, root.identity_headers.as_ref(), entropy);
+    let keys = sessions::keys(&mut context, root.sessions.as_ref());
+    let admin = root.admin.as_ref().and_then(|admin| context.address(&admin.address));
+    let access_log = settings::access_log(&context, root.access_log.as_ref());
+    let log = settings::log(root.log.as_ref());
+    let (rules, listeners) =
+        listeners::compile(&mut context, &root.listeners, &providers, &groups)?.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+
+    let authenticates: Vec<&Arc<Authenticate>> = rules.iter().flat_map(crate::gateway::ListenerRules::authenticating).collect();
+    if !authenticates.is_empty() {
+        require_keys(&mut context, root, keys.is_empty(), headers.signer.keys().is_empty());
+    }
+    let mut cookies: Vec<SessionCookie> = Vec::new();
+    for authenticate in authenticates {
+        if !cookies.contains(&authenticate.cookie) {
+            cookies.push(authenticate.cookie.clone());
+        }
+    }
+    let sealer = match Sealer::new(&keys, entropy.clone()) {
+        Ok(sealer) => sealer,
+        Err(error) => {
+            context.push(Fault::error("sessions.keys", error.to_string()));
+            return None;
+        }
+    };
+    let gateway = Gateway {
+        listeners: rules,
+        target_groups: groups.values().cloned().collect(),
+        authentication: Authentication {
+            sealer,
+            entropy: entropy.clone(),
+            verifier: Verifier::default(),
+            ended: EndedSessions::new(),
+            finished_logins: UsedOnce::new(LOGIN_LIFETIME),
+            callback_path: format!("{}/idpresponse", endpoints.prefix),
+        },
+        signer: headers.signer,
+        claim_headers: headers.claims,
+        sends_access_token: headers.access_token,
+        protected: headers.protected,
+        prefix: endpoints.prefix,
+        return_places: endpoints.return_places,
+        pages: pages?,
+        known: KnownSessions::new(),
+        cookies,
+    };
+    let drain_timeout = root.drain_timeout.map_or(DRAIN_TIMEOUT, |timeout| timeout.0);
+    let names = providers.keys().map(|name| Arc::from(name.as_str())).collect();
+    Some(Compiled { gateway: Arc::new(gateway), listeners, providers: names, admin, access_log, log, drain_timeout })
+}
+
+/// A provider with the connection to it.
+pub(super) struct ConnectedProvider {
+    pub(super) provider: Arc<Provider>,
+    pub(super) client: Arc<dyn ProviderClient>,
+}
+
+pub(super) type Providers = BTreeMap<String, ConnectedProvider>;
+
+fn require_keys(context: &mut Context<'_>, root: &Root, no_session_key: bool, no_signing_key: bool) {
+    let named = root.sessions.as_ref().is_some_and(|sessions| !sessions.keys.value.is_empty());
+    if no_session_key && !named {
+        let fault = Fault::error("sessions.keys", "a rule signs people in, and there is no session key")
+            .hint("make one with: vestibule keys session > session.key");
+        context.push(fault);
+    }
+    let named = root.identity_headers.as_ref().is_some_and(|headers| headers.signing_key.is_some());
+    if no_signing_key && !named {
+        let fault = Fault::error("identity_headers.signing_key", "a rule signs people in, and there is no signing key")
+            .hint("make one with: vestibule keys signing > signing.key");
+        context.push(fault);
+    }
+}
+
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,216 @@
+//! `identity_providers` into `Provider`s with their connections.
+
+use std::sync::Arc;
+
+use super::context::Context;
+use super::{Connect, ConnectedProvider, Providers};
+use crate::cognito::{UserPoolArn, hosted_endpoints, issuers};
+use crate::config::raw::{IdentityProvider, Named, ProviderType, TokenEndpointAuthMethod};
+use crate::config::reader::Located;
+use crate::provider::{ClientAuthentication, Endpoints, LogoutStyle, Provider, UrlPolicy};
+
+pub(super) fn compile(context: &mut Context<'_>, raw: &Named<IdentityProvider>, connect: &Connect<'_>) -> Providers {
+    let mut providers = Providers::new();
+    for (name, raw) in &raw.0 {
+        let Some(provider) = provider(context, name, raw) else { continue };
+        let provider = Arc::new(provider);
+        let authorities = match &raw.value.ca_certificates {
+            Some(at) => match context.file(at) {
+                Some(pem) => Some(pem),
+                None => continue,
+            },
+            None => None,
+        };
+        match connect(&provider, authorities.as_deref()) {
+            Ok(client) => {
+                providers.insert(name.clone(), ConnectedProvider { provider, client });
+            }
+            Err(error) => match &raw.value.ca_certificates {
+                Some(at) => context.error(at, error),
+                None => context.error(raw, error),
+            },
+        }
+    }
+    providers
+}
+
+fn provider(context: &mut Context<'_>, name: &str, raw: &Located<IdentityProvider>) -> Option<Provider> {
+    let urls = UrlPolicy { insecure_http: raw.value.insecure_http.as_ref().is_some_and(|at| at.value) };
+    if let Some(at) = raw.value.insecure_http.as_ref().filter(|at| at.value) {
+        context.warn(at, "plain http is accepted from this provider: whoever is on the way can sign in as anybody", "use https");
+    }
+    let configured = endpoints(context, &raw.value, urls);
+    let authentication = client_authentication(context, raw);
+    let display_name = raw.value.display_name.as_ref().map_or_else(|| name.to_owned(), |at| at.value.clone());
+    let identity = match raw.value.r#type.value {
+        ProviderType::Oidc => oidc(context, raw, urls),
+        ProviderType::Cognito => cognito(context, raw, urls),
+    };
+    let (identity, endpoints, client_authentication) = (identity?, configured?, authentication?);
+    Some(Provider {
+        name: name.into(),
+        display_name,
+        client_id: identity.client_id.into(),
+        client_authentication,
+        issuers: identity.issuers,
+        discovery_url: identity.discovery_url,
+        endpoints: over(identity.endpoints, endpoints),
+        logout: identity.logout,
+        urls,
+    })
+}
+
+/// What the two types differ in.
+struct Identity {
+    client_id: String,
+    issuers: Vec<Arc<str>>,
+    discovery_url: String,
+    endpoints: Endpoints,
+    logout: LogoutStyle,
+}
+
+fn oidc(context: &mut Context<'_>, raw: &Located<IdentityProvider>, urls: UrlPolicy) -> Option<Identity> {
+    let value = &raw.value;
+    for (key, at) in [
+        ("user_pool_arn", &value.user_pool_arn),
+        ("user_pool_client_id", &value.user_pool_client_id),
+        ("user_pool_domain", &value.user_pool_domain),
+    ] {
+        if let Some(at) = at {
+            context.error_hint(at, format!("{key} belongs to type: cognito"), "write type: cognito, or remove it");
+        }
+    }
+    let issuer = required(context, raw, &value.issuer, "issuer")?;
+    let client_id = required(context, raw, &value.client_id, "client_id")?;
+    let url = match urls.check(&issuer.value) {
+        Ok(url) => url,
+        Err(error) => {
+            context.error(issuer, format!("{:?}: {error}", issuer.value));
+            return None;
+        }
+    };
+    if url.query().is_some() {
+        context.error(issuer, "an issuer has no query (OpenID Connect Discovery §3)");
+        return None;
+    }
+    Some(Identity {
+        client_id: client_id.value.clone(),
+        issuers: vec![issuer.value.as_str().into()],
+        discovery_url: format!("{}/.well-known/openid-configuration", issuer.value.trim_end_matches('/')),
+        endpoints: Endpoints::default(),
+        logout: LogoutStyle::RpInitiated,
+    })
+}
+
+fn cognito(context: &mut Context<'_>, raw: &Located<IdentityProvider>, urls: UrlPolicy) -> Option<Identity> {
+    let value = &raw.value;
+    for (key, at) in [("issuer", &value.issuer), ("client_id", &value.client_id)] {
+        if let Some(at) = at {
+            context.error_hint(
+                at,
+                format!("{key} belongs to type: oidc"),
+                "a user pool has user_pool_arn, user_pool_client_id and user_pool_domain",
+            );
+        }
+    }
+    let arn = required(context, raw, &value.user_pool_arn, "user_pool_arn");
+    let client_id = required(context, raw, &value.user_pool_client_id, "user_pool_client_id");
+    let domain = if value.endpoint.is_some() {
+        value.user_pool_domain.as_ref()
+    } else {
+        Some(required(context, raw, &value.user_pool_domain, "user_pool_domain")?)
+    };
+    let (arn, client_id) = (arn?, client_id?);
+    let pool = match UserPoolArn::parse(&arn.value) {
+        Ok(pool) => pool,
+        Err(error) => {
+            context.error(arn, error.to_string());
+            return None;
+        }
+    };
+    if let Some(endpoint) = &value.endpoint
+        && let Err(error) = urls.check(&endpoint.value)
+    {
+        context.error(endpoint, format!("{:?}: {error}", endpoint.value));
+        return None;
+    }
+    let endpoint = value.endpoint.as_ref().map(|at| at.value.trim_end_matches('/'));
+    let issuer = endpoint.map_or_else(|| pool.issuer(), |endpoint| pool.issuer_at(endpoint));
+    // An emulator that has hosted pages serves them itself; a VPC endpoint or moto stands beside the real domain.
+    let hosted = match (domain, endpoint) {
+        (Some(domain), _) => pool.domain(&domain.value),
+        (None, Some(endpoint)) => endpoint.to_owned(),
+        (None, None) => return None,
+    };
+    Some(Identity {
+        client_id: client_id.value.clone(),
+        issuers: issuers(&pool, endpoint),
+        discovery_url: format!("{issuer}/.well-known/openid-configuration"),
+        endpoints: Endpoints { keys: Some(format!("{issuer}/.well-known/jwks.json")), ..hosted_endpoints(&hosted) },
+        logout: LogoutStyle::Cognito,
+    })
+}
+
+fn required<'r>(
+    context: &mut Context<'_>,
+    section: &Located<IdentityProvider>,
+    value: &'r Option<Located<String>>,
+    key: &str,
+) -> Option<&'r Located<String>> {
+    if value.is_none() {
+        context.error(section, format!("{key} is missing"));
+    }
+    value.as_ref()
+}
+
+fn endpoints(context: &mut Context<'_>, raw: &IdentityProvider, urls: UrlPolicy) -> Option<Endpoints> {
+    let mut sound = true;
+    let mut check = |at: &Option<Located<String>>| {
+        let at = at.as_ref()?;
+        if let Err(error) = urls.check(&at.value) {
+            context.error(at, format!("{:?}: {error}", at.value));
+            sound = false;
+        }
+        Some(at.value.clone())
+    };
+    let endpoints = Endpoints {
+        authorization: check(&raw.authorization_endpoint),
+        token: check(&raw.token_endpoint),
+        user_info: check(&raw.user_info_endpoint),
+        keys: check(&raw.jwks_uri),
+        end_session: check(&raw.end_session_endpoint),
+    };
+    sound.then_some(endpoints)
+}
+
+fn over(under: Endpoints, set: Endpoints) -> Endpoints {
+    Endpoints {
+        authorization: set.authorization.or(under.authorization),
+        token: set.token.or(under.token),
+        user_info: set.user_info.or(under.user_info),
+        keys: set.keys.or(under.keys),
+        end_session: set.end_session.or(under.end_session),
+    }
+}
+
+fn client_authentication(context: &mut Context<'_>, raw: &Located<IdentityProvider>) -> Option<ClientAuthentication> {
+    let value = &raw.value;
+    let secret = match &value.client_secret {
+        Some(at) => Some(context.secret(&at.value)?),
+        None => None,
+    };
+    let method = value.token_endpoint_auth_method.as_ref();
+    match (method.map(|at| at.value), secret) {
+        (Some(TokenEndpointAuthMethod::None) | None, None) => Some(ClientAuthentication::None),
+        (Some(TokenEndpointAuthMethod::ClientSecretBasic) | None, Some(secret)) => Some(ClientAuthentication::ClientSecretBasic(secret)),
+        (Some(TokenEndpointAuthMethod::ClientSecretPost), Some(secret)) => Some(ClientAuthentication::ClientSecretPost(secret)),
+        (Some(TokenEndpointAuthMethod::None), Some(_)) => {
+            context.error(raw, "token_endpoint_auth_method is none, and there is a client_secret");
+            None
+        }
+        (Some(_), None) => {
+            context.error(raw, "client_secret is missing");
+            None
+        }
+    }
+}

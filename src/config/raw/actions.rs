@@ -1,0 +1,151 @@
+//! Conditions and actions: mappings with exactly one key, which names the kind.
+
+use std::collections::BTreeMap;
+
+use crate::config::node::Node;
+use crate::config::raw::Named;
+use crate::config::reader::{FromNode, Located, Reader, Seconds};
+use crate::config::report::Span;
+
+/// One condition.
+#[derive(Debug, Clone)]
+pub(in crate::config) enum Condition {
+    HostHeader(Vec<Located<String>>),
+    PathPattern(Vec<Located<String>>),
+    HttpRequestMethod(Vec<Located<String>>),
+}
+
+/// One action, with its place.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct Action {
+    pub(in crate::config) kind: ActionKind,
+    pub(in crate::config) span: Span,
+    pub(in crate::config) path: String,
+}
+
+#[derive(Debug, Clone)]
+pub(in crate::config) enum ActionKind {
+    Authenticate(Box<Authenticate>),
+    Forward(Located<String>),
+    Redirect(Box<Redirect>),
+    FixedResponse(FixedResponse),
+}
+
+section! {
+    /// Signs people in.
+    pub struct Authenticate {
+        /// A name under identity_providers.
+        identity_provider: Located<String>,
+        /// Default authenticate.
+        on_unauthenticated_request: Option<OnUnauthenticatedRequest>,
+        /// Space-separated. Default openid.
+        scope: Option<Located<String>>,
+        /// Default AWSELBAuthSessionCookie. Applications that must not share sessions need names of their own.
+        session_cookie_name: Option<Located<String>>,
+        /// 1s to 7d. Default 7d.
+        session_timeout: Option<Located<Seconds>>,
+        /// Added to the authorization request; at most 10.
+        authentication_request_extra_params: Named<Located<String>>,
+        /// A real preflight (OPTIONS, Origin, Access-Control-Request-Method) passes, bare. Default false.
+        allow_cors_preflight: Option<bool>,
+    }
+    later: ["identity_providers", "idle_timeout", "bearer_tokens"]
+}
+
+words! {
+    /// What a request without a session gets.
+    pub enum OnUnauthenticatedRequest { Authenticate = "authenticate", Deny = "deny", Allow = "allow" }
+}
+
+section! {
+    /// ALB's redirect, with #{protocol}, #{host}, #{port}, #{path} and #{query}.
+    pub struct Redirect {
+        /// Default #{protocol}.
+        protocol: Option<String>,
+        /// Default #{host}.
+        host: Option<String>,
+        /// Default #{port}.
+        port: Option<String>,
+        /// Default /#{path}.
+        path: Option<String>,
+        /// Default #{query}.
+        query: Option<String>,
+        /// HTTP_301 or HTTP_302.
+        status_code: RedirectStatus,
+    }
+}
+
+words! {
+    /// Status of a redirect.
+    pub enum RedirectStatus { Http301 = "HTTP_301", Http302 = "HTTP_302" }
+}
+
+section! {
+    /// An answer that is spelled out here.
+    pub struct FixedResponse {
+        /// 200 to 599, without 3xx.
+        status_code: Located<u16>,
+        /// Default text/plain.
+        content_type: Option<Located<String>>,
+        /// At most 1024 characters.
+        message_body: Option<Located<String>>,
+    }
+}
+
+impl FromNode for Condition {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        const LATER: [&str; 5] = ["path_regex", "host_regex", "http_header", "query_string", "source_ip"];
+        let (kind, value) = one_key(node, reader, &["host_header", "path_pattern", "http_request_method"], &LATER)?;
+        reader.within(kind, |reader| {
+            let values = Vec::read(value, reader)?;
+            Some(match kind {
+                "host_header" => Self::HostHeader(values),
+                "path_pattern" => Self::PathPattern(values),
+                _ => Self::HttpRequestMethod(values),
+            })
+        })
+    }
+}
+
+impl FromNode for Action {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let (kind, value) =
+            one_key(node, reader, &["authenticate", "forward", "redirect", "fixed_response"], &["authorize", "jwt_validation"])?;
+        let path = reader.path().to_owned();
+        let kind = reader.within(kind, |reader| match kind {
+            "authenticate" => Authenticate::read(value, reader).map(|action| ActionKind::Authenticate(Box::new(action))),
+            "forward" => forward(value, reader).map(ActionKind::Forward),
+            "redirect" => Redirect::read(value, reader).map(|action| ActionKind::Redirect(Box::new(action))),
+            _ => FixedResponse::read(value, reader).map(ActionKind::FixedResponse),
+        })?;
+        Some(Self { kind, span: node.span, path })
+    }
+}
+
+fn forward(node: &Node, reader: &mut Reader<'_>) -> Option<Located<String>> {
+    if matches!(node.content, crate::config::node::Content::Mapping(_)) {
+        reader.fault(node.span, "several weighted target groups are not supported by this version").hint =
+            Some("write forward: NAME".to_owned());
+        return None;
+    }
+    Located::read(node, reader)
+}
+
+fn one_key<'n>(node: &'n Node, reader: &mut Reader<'_>, known: &[&'static str], later: &[&str]) -> Option<(&'static str, &'n Node)> {
+    let mapping = reader.mapping(node, known, later)?;
+    let entries: Vec<_> = mapping.entries().collect();
+    match entries[..] {
+        [(name, _, value)] => known.iter().find(|known| **known == name).map(|known| (*known, value)),
+        _ => {
+            reader.fault(mapping.span(), format!("exactly one of {} is expected here", known.join(", ")));
+            None
+        }
+    }
+}
+
+impl Authenticate {
+    /// In the order of their names.
+    pub(in crate::config) fn extra_params(&self) -> &BTreeMap<String, Located<Located<String>>> {
+        &self.authentication_request_extra_params.0
+    }
+}

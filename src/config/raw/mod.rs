@@ -1,0 +1,244 @@
+//! The file as it is written: sections, keys and their types. Meaning comes later (`compile`).
+
+mod actions;
+pub(super) mod identity_provider_file;
+mod providers;
+mod schema;
+mod secrets;
+mod targets;
+
+use std::collections::BTreeMap;
+
+pub(super) use actions::{Action, ActionKind, Authenticate, Condition, FixedResponse, OnUnauthenticatedRequest, Redirect, RedirectStatus};
+pub(super) use providers::{IdentityProvider, ProviderType, TokenEndpointAuthMethod};
+pub(super) use schema::schema;
+pub(super) use secrets::{OneOrMore, Secret, SecretSource};
+pub(super) use targets::{HealthCheck, Target, TargetGroup};
+
+use super::reader::{FromNode, Located, Reader, Seconds};
+use crate::config::node::Node;
+
+section! {
+    /// Configuration of a Vestibule gateway.
+    pub struct Root {
+        /// Where clients connect, and what happens to their requests.
+        listeners: Located<Vec<Listener>>,
+        /// Providers that rules refer to by name.
+        identity_providers: Named<IdentityProvider>,
+        /// Groups of targets that rules refer to by name.
+        target_groups: Named<TargetGroup>,
+        /// How sessions are kept.
+        sessions: Option<Sessions>,
+        /// What targets are told about the person.
+        identity_headers: Option<IdentityHeaders>,
+        /// The gateway's own paths.
+        endpoints: Option<Endpoints>,
+        /// Health and metrics, on an address of their own.
+        admin: Option<Admin>,
+        /// One line a request.
+        access_log: Option<AccessLog>,
+        /// The log of the process.
+        log: Option<Log>,
+        /// The pages that visitors see.
+        pages: Option<Pages>,
+        /// How long requests may go on after SIGTERM. Default 30s.
+        drain_timeout: Option<Seconds>,
+    }
+}
+
+section! {
+    /// An address, its certificates and its rules.
+    pub struct Listener {
+        /// IP address and port.
+        address: Located<String>,
+        /// Default https.
+        protocol: Option<Located<Protocol>>,
+        /// Names that are served; any other Host gets 421. Default: the names in the certificates.
+        hosts: Vec<Located<String>>,
+        /// The first is the default, SNI picks the others.
+        certificates: Located<Vec<Certificate>>,
+        /// TLS versions.
+        security_policy: Option<SecurityPolicy>,
+        /// Proxies in front whose X-Forwarded-* is believed. Default none.
+        trusted_proxies: Located<Vec<Located<String>>>,
+        /// Limits on connections and on slow clients.
+        limits: Option<Limits>,
+        /// Evaluated by priority, lowest first.
+        rules: Vec<Rule>,
+        /// What happens when no rule matches.
+        default_actions: Located<Vec<Action>>,
+    }
+    later: ["mutual_authentication"]
+}
+
+words! {
+    /// How clients speak to a listener.
+    pub enum Protocol { Https = "https", Http = "http" }
+}
+
+section! {
+    /// A certificate chain and its key, both PEM.
+    pub struct Certificate {
+        /// Chain, leaf first.
+        certificate: Located<String>,
+        /// PKCS#8, PKCS#1 or SEC 1.
+        private_key: Located<String>,
+    }
+}
+
+section! {
+    /// TLS versions of a listener.
+    pub struct SecurityPolicy {
+        /// Default "1.2".
+        minimum_version: Option<MinimumVersion>,
+    }
+}
+
+words! {
+    /// The oldest TLS version that is spoken.
+    pub enum MinimumVersion { Tls12 = "1.2", Tls13 = "1.3" }
+}
+
+section! {
+    /// Limits of a listener.
+    pub struct Limits {
+        /// Connections at a time; more wait in the kernel. Default 10000.
+        connections: Option<Located<u32>>,
+        /// For a TLS handshake. Default 10s.
+        handshake_timeout: Option<Located<Seconds>>,
+        /// From the first byte of a request to the end of its header. Default 15s.
+        header_timeout: Option<Located<Seconds>>,
+    }
+}
+
+section! {
+    /// Conditions and what happens when all of them hold.
+    pub struct Rule {
+        /// 1 to 50000, unique within the listener.
+        priority: Located<u32>,
+        /// All must hold; the values of one condition are alternatives.
+        conditions: Located<Vec<Condition>>,
+        /// authenticate first, then one routing action.
+        actions: Located<Vec<Action>>,
+    }
+}
+
+section! {
+    /// How sessions are kept.
+    pub struct Sessions {
+        /// 32 bytes, base64. The first seals, all open.
+        keys: Located<Vec<Secret>>,
+        /// Default cookie: nothing to run.
+        store: Option<Store>,
+    }
+    later: ["redis"]
+}
+
+words! {
+    /// Where sessions live.
+    pub enum Store { Cookie = "cookie" }
+    later: ["memory", "redis"]
+}
+
+section! {
+    /// What targets are told about the person.
+    pub struct IdentityHeaders {
+        /// Name of this gateway in x-amzn-oidc-data, shaped as an ARN. Default: one made from the signing key.
+        signer: Option<Located<String>>,
+        /// P-256, PKCS#8 PEM; or a list: the first signs, all are published.
+        signing_key: Option<Located<OneOrMore<Secret>>>,
+        /// ALB's '=' padding in x-amzn-oidc-data. Default true.
+        data_padding: Option<bool>,
+        /// Whether x-amzn-oidc-accesstoken is sent. Default true.
+        access_token: Option<bool>,
+        /// Extra plain headers: name of the header, name of the claim.
+        claims: Named<Located<String>>,
+    }
+}
+
+section! {
+    /// The gateway's own paths.
+    pub struct Endpoints {
+        /// Default /oauth2.
+        prefix: Option<Located<String>>,
+        /// Whole URLs to which a sign-out may lead, beside the own hosts.
+        logout_return_to: Vec<Located<String>>,
+    }
+}
+
+section! {
+    /// Health and metrics.
+    pub struct Admin {
+        /// IP address and port; for the loopback interface or a private network.
+        address: Located<String>,
+    }
+    later: ["token"]
+}
+
+section! {
+    /// One line a request.
+    pub struct AccessLog {
+        /// Default json.
+        format: Option<AccessLogFormat>,
+        /// A file, or - for standard output. Default -.
+        path: Option<Located<String>>,
+    }
+}
+
+words! {
+    /// Form of the access log.
+    pub enum AccessLogFormat { Json = "json", Alb = "alb" }
+}
+
+section! {
+    /// The log of the process, on standard error.
+    pub struct Log {
+        /// Default info.
+        level: Option<Level>,
+        /// Default text.
+        format: Option<LogFormat>,
+    }
+}
+
+words! {
+    /// How much is said.
+    pub enum Level { Error = "error", Warn = "warn", Info = "info", Debug = "debug", Trace = "trace" }
+}
+
+words! {
+    /// Form of the log.
+    pub enum LogFormat { Text = "text", Json = "json" }
+}
+
+section! {
+    /// The pages that visitors see.
+    pub struct Pages {
+        /// A folder of templates: page.html for every situation, SITUATION.html for one.
+        templates: Option<Located<String>>,
+    }
+}
+
+/// A mapping from names to sections.
+#[derive(Debug, Clone)]
+pub(super) struct Named<T>(pub(super) BTreeMap<String, Located<T>>);
+
+impl<T: FromNode> FromNode for Named<T> {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let mapping = reader.any_mapping(node)?;
+        let mut named = BTreeMap::new();
+        let mut sound = true;
+        for (name, _, value) in mapping.entries() {
+            match reader.within(name, |reader| Located::read(value, reader)) {
+                Some(section) => {
+                    named.insert(name.to_owned(), section);
+                }
+                None => sound = false,
+            }
+        }
+        sound.then_some(Self(named))
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self(BTreeMap::new()))
+    }
+}

@@ -1,0 +1,117 @@
+//! JSON Schema (2020-12) of the file, from the same declarations that read it.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
+use serde_json::Value;
+
+use super::actions::{Authenticate, FixedResponse, Redirect};
+use super::{Action, Condition, Named, OneOrMore, Root, Secret, Target};
+use crate::config::reader::{Located, Seconds};
+
+pub(in crate::config) fn schema() -> Value {
+    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Root>();
+    schema.insert("title".to_owned(), "Vestibule".into());
+    schema.to_value()
+}
+
+macro_rules! schema_of {
+    ($type:ty, $name:literal, $generator:ident => $schema:expr) => {
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema($generator: &mut SchemaGenerator) -> Schema {
+                $schema
+            }
+        }
+    };
+}
+
+schema_of!(Seconds, "Duration", _generator => json_schema!({
+    "description": "90s, 15m, 12h, 7d, or whole seconds",
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+[smhd]?$"}]
+}));
+
+schema_of!(Secret, "Secret", _generator => json_schema!({
+    "anyOf": [
+        {"type": "object", "properties": {"file": {"type": "string"}}, "required": ["file"], "additionalProperties": false},
+        {"type": "object", "properties": {"env": {"type": "string"}}, "required": ["env"], "additionalProperties": false},
+        {"type": "string"}
+    ]
+}));
+
+schema_of!(Target, "Target", _generator => json_schema!({
+    "anyOf": [
+        {"type": "string"},
+        {"type": "object", "properties": {"address": {"type": "string"}}, "required": ["address"], "additionalProperties": false}
+    ]
+}));
+
+schema_of!(Condition, "Condition", _generator => {
+    let texts = json_schema!({"type": "array", "items": {"type": "string"}, "minItems": 1});
+    one_of([("host_header", texts.clone()), ("path_pattern", texts.clone()), ("http_request_method", texts)])
+});
+
+schema_of!(Action, "Action", generator => one_of([
+    ("authenticate", generator.subschema_for::<Authenticate>()),
+    ("forward", json_schema!({"type": "string"})),
+    ("redirect", generator.subschema_for::<Redirect>()),
+    ("fixed_response", generator.subschema_for::<FixedResponse>()),
+]));
+
+/// An object with exactly one of these members.
+fn one_of<const N: usize>(members: [(&str, Schema); N]) -> Schema {
+    let properties: serde_json::Map<String, Value> =
+        members.into_iter().map(|(name, schema)| (name.to_owned(), schema.to_value())).collect();
+    json_schema!({"type": "object", "properties": properties, "additionalProperties": false, "minProperties": 1, "maxProperties": 1})
+}
+
+impl<T: JsonSchema> JsonSchema for Located<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+
+    fn _schemars_private_is_option() -> bool {
+        T::_schemars_private_is_option()
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Named<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Named{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let values = generator.subschema_for::<T>();
+        json_schema!({"type": "object", "additionalProperties": values})
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for OneOrMore<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("OneOrMore{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        json_schema!({"anyOf": [one.clone(), {"type": "array", "items": one, "minItems": 1}]})
+    }
+}

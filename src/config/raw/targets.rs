@@ -1,0 +1,85 @@
+//! `target_groups`.
+
+use super::Protocol;
+use crate::config::node::{Content, Node};
+use crate::config::reader::{FromNode, Located, Reader, Seconds};
+
+section! {
+    /// Targets that do the same.
+    pub struct TargetGroup {
+        /// Default http.
+        protocol: Option<Protocol>,
+        /// Default http1.
+        protocol_version: Option<ProtocolVersion>,
+        /// HOST:PORT or unix:PATH, in turn.
+        targets: Located<Vec<Target>>,
+        /// Default round_robin.
+        load_balancing_algorithm: Option<LoadBalancingAlgorithm>,
+        /// Off unless given.
+        health_check: Option<HealthCheck>,
+        /// Time limits towards targets.
+        timeouts: Option<Timeouts>,
+        /// https: whether the target's certificate is checked. Default true.
+        verify: Option<Located<bool>>,
+    }
+    later: ["stickiness", "slow_start"]
+}
+
+words! {
+    /// What is spoken to targets.
+    pub enum ProtocolVersion { Http1 = "http1" }
+    later: ["http2", "grpc"]
+}
+
+words! {
+    /// Which target is next.
+    pub enum LoadBalancingAlgorithm { RoundRobin = "round_robin" }
+    later: ["least_outstanding_requests", "weighted_random"]
+}
+
+section! {
+    /// ALB's active health check.
+    pub struct HealthCheck {
+        /// Default /.
+        path: Option<Located<String>>,
+        /// 5s to 300s. Default 30s.
+        interval: Option<Located<Seconds>>,
+        /// 2s to 120s. Default 5s.
+        timeout: Option<Located<Seconds>>,
+        /// 2 to 10. Default 5.
+        healthy_threshold: Option<Located<u32>>,
+        /// 2 to 10. Default 2.
+        unhealthy_threshold: Option<Located<u32>>,
+        /// Accepted status codes: "200", "200,204" or "200-299". Default "200".
+        matcher: Option<Located<String>>,
+    }
+}
+
+section! {
+    /// Time limits towards targets.
+    pub struct Timeouts {
+        /// To connect, TLS included. Default 10s.
+        connect: Option<Seconds>,
+        /// To the first byte of an answer, and between two pieces of it. Default 60s.
+        response: Option<Seconds>,
+        /// How long an unused connection is kept. Default 60s.
+        idle: Option<Seconds>,
+    }
+}
+
+/// One target: a text, or a mapping with its address.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct Target {
+    pub(in crate::config) address: Located<String>,
+}
+
+impl FromNode for Target {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let address = if matches!(node.content, Content::Mapping(_)) {
+            reader.mapping(node, &["address"], &["weight"])?.take("address", reader)?
+        } else {
+            Located::read(node, reader)?
+        };
+        Some(Self { address })
+    }
+}

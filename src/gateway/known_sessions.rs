@@ -1,0 +1,69 @@
+//! People whose session has just been seen: unpacked once, their headers signed once.
+//!
+//! A look-up here is no proof. It is done with the id of a session whose seal has been checked for this very request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use moka::sync::Cache;
+
+use super::Gateway;
+use crate::authentication::{Authenticate, identify};
+use crate::authorization::authorize;
+use crate::clock::UnixTime;
+use crate::identity::{Identity, SessionId};
+use crate::identity_headers::{HeaderError, IdentityHeaders};
+use crate::session::{OpenedSession, RecordError};
+
+/// A person with the headers of the moment.
+pub struct Known {
+    pub identity: Identity,
+    headers: ArcSwapOption<IdentityHeaders>,
+}
+
+/// Bounded by number and by time since the last request.
+pub struct KnownSessions(Cache<SessionId, Arc<Known>>);
+
+impl KnownSessions {
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Cache::builder().max_capacity(MAX_KNOWN).time_to_idle(FORGOTTEN_AFTER).build())
+    }
+
+    /// The person of an opened session.
+    pub fn identity(&self, authenticate: &Authenticate, session: &OpenedSession) -> Result<Arc<Known>, RecordError> {
+        if let Some(known) = self.0.get(&session.id) {
+            return Ok(known);
+        }
+        let known = Arc::new(Known { identity: identify(authenticate, session)?, headers: ArcSwapOption::empty() });
+        self.0.insert(session.id, known.clone());
+        Ok(known)
+    }
+
+    pub fn forget(&self, session: SessionId) {
+        self.0.invalidate(&session);
+    }
+}
+
+impl Default for KnownSessions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Known {
+    /// Signed at the first request and again shortly before the signature ends.
+    pub fn headers(&self, gateway: &Gateway, now: UnixTime) -> Result<Arc<IdentityHeaders>, HeaderError> {
+        if let Some(headers) = self.headers.load_full().filter(|headers| headers.are_fresh(now)) {
+            return Ok(headers);
+        }
+        let permit = authorize(&self.identity);
+        let headers = Arc::new(IdentityHeaders::of(permit, &gateway.signer, &gateway.claim_headers, gateway.sends_access_token, now)?);
+        self.headers.store(Some(headers.clone()));
+        Ok(headers)
+    }
+}
+
+const MAX_KNOWN: u64 = 100_000;
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(10 * 60);

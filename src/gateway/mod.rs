@@ -1,0 +1,87 @@
+//! The compiled snapshot of a configuration, and what it decides about a request.
+//!
+//! `pipeline` is the table of contents; `reply` is where every failure becomes an answer.
+
+mod endpoints;
+mod hosts;
+mod known_sessions;
+mod pages;
+mod pipeline;
+mod record;
+mod redirect;
+mod reply;
+mod rule;
+mod target_group;
+
+use http::HeaderMap;
+use ipnet::IpNet;
+
+pub use hosts::HostNames;
+pub use known_sessions::KnownSessions;
+pub use pages::{PageError, Pages, SITUATIONS};
+pub use pipeline::{Forward, handle};
+pub use record::{AuthenticationEvent, Record};
+pub use redirect::{Redirect, RedirectError};
+pub use reply::{Reply, TargetFailure, Verdict, Visitor, for_malformed, for_target};
+pub use rule::{FixedResponse, RoutingAction, RuleActions};
+pub use target_group::{Health, HealthCheck, Target, TargetAddress, TargetGroup, TargetTimeouts, TargetTls};
+
+use std::sync::Arc;
+
+use crate::authentication::{Authenticate, Authentication, NONCE_COOKIE, ReturnPlaces};
+use crate::identity_headers::{ClaimHeader, ProtectedHeaders, Signer};
+use crate::message::Scheme;
+use crate::rules::RuleTable;
+use crate::session::SessionCookie;
+
+/// Everything that a request is decided by. Immutable; a reload makes another.
+pub struct Gateway {
+    pub listeners: Vec<ListenerRules>,
+    pub target_groups: Vec<Arc<TargetGroup>>,
+    pub authentication: Authentication,
+    pub signer: Signer,
+    pub claim_headers: Vec<ClaimHeader>,
+    /// Whether `x-amzn-oidc-accesstoken` is sent.
+    pub sends_access_token: bool,
+    pub protected: ProtectedHeaders,
+    /// `/oauth2`
+    pub prefix: String,
+    pub return_places: ReturnPlaces,
+    pub pages: Pages,
+    pub known: KnownSessions,
+    /// Session cookies of all rules: none of them reaches a target, whichever rule set it.
+    pub cookies: Vec<SessionCookie>,
+}
+
+/// One listener's part of it.
+pub struct ListenerRules {
+    /// The address as configured: a label in metrics.
+    pub name: String,
+    pub scheme: Scheme,
+    pub hosts: HostNames,
+    pub trusted_proxies: Vec<IpNet>,
+    pub rules: RuleTable<RuleActions>,
+    /// The port that goes into `x-forwarded-port`.
+    pub port: u16,
+}
+
+impl ListenerRules {
+    /// The rules that sign people in. A listener without any serves none of the endpoints.
+    pub fn authenticating(&self) -> impl Iterator<Item = &Arc<Authenticate>> {
+        self.rules.all().filter_map(|rule| rule.authenticate.as_ref())
+    }
+}
+
+impl Gateway {
+    /// Whether a cookie is the gateway's own.
+    #[must_use]
+    pub fn owns_cookie(&self, name: &[u8]) -> bool {
+        name == NONCE_COOKIE.as_bytes() || self.cookies.iter().any(|cookie| cookie.owns(name))
+    }
+
+    /// The `Cookie` header for the target; `None` when nothing is left of it.
+    #[must_use]
+    pub fn target_cookies(&self, headers: &HeaderMap) -> Option<http::HeaderValue> {
+        crate::message::cookies::without(headers, |name| self.owns_cookie(name))
+    }
+}

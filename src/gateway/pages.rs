@@ -1,0 +1,212 @@
+//! The gateway's own pages: one template, the visitor's language, a policy that lets nothing run.
+//!
+//! A folder of templates can replace it: `page.html` for all situations, `<situation>.html` for one.
+
+use std::collections::HashMap;
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use minijinja::{AutoEscape, Environment, context};
+use serde::Deserialize;
+
+/// What a page says, beside the texts of its situation.
+#[derive(Debug, Default)]
+pub struct PageContext<'a> {
+    pub host: &'a str,
+    pub identity: &'a str,
+    pub status: Option<u16>,
+    pub request_id: &'a str,
+    /// Where the one button leads.
+    pub action: Option<&'a str>,
+    /// The way back to the host.
+    pub secondary: Option<&'a str>,
+}
+
+/// A page and the Content-Security-Policy that fits it.
+#[derive(Debug)]
+pub struct Page {
+    pub html: String,
+    pub policy: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PageError {
+    #[error("the template {name} is not usable: {error}")]
+    Template { name: String, error: minijinja::Error },
+    #[error("the built-in texts are damaged: {0}")]
+    Texts(#[from] serde_json::Error),
+}
+
+/// Compiled templates and texts.
+pub struct Pages {
+    environment: Environment<'static>,
+    policies: HashMap<String, String>,
+    texts: HashMap<String, Language>,
+}
+
+#[derive(Deserialize)]
+struct Language {
+    common: Common,
+    #[serde(flatten)]
+    situations: HashMap<String, Text>,
+}
+
+#[derive(Deserialize)]
+struct Common {
+    back: String,
+    request_id: String,
+}
+
+#[derive(Deserialize)]
+struct Text {
+    title: String,
+    sentence: String,
+    action: Option<String>,
+}
+
+/// Every situation that has a text; a template of that name replaces its page.
+pub const SITUATIONS: [&str; 22] = [
+    "bad_request",
+    "sign_in_required",
+    "sign_in_expired",
+    "sign_in_not_recognised",
+    "access_denied",
+    "forbidden",
+    "not_found",
+    "method_not_allowed",
+    "too_large",
+    "uri_too_long",
+    "headers_too_large",
+    "misdirected",
+    "target_failed",
+    "unavailable",
+    "target_timeout",
+    "sign_in_unavailable",
+    "internal_error",
+    "session_too_large",
+    "signed_out",
+    "confirm_sign_out",
+    "page",
+    "choose_provider",
+];
+
+impl Pages {
+    /// `overrides` maps `<situation>` or `page` to the text of a template. All are tried once, so that a mistake in one shows
+    /// at start.
+    pub fn new(overrides: &HashMap<String, String>) -> Result<Self, PageError> {
+        let mut environment = Environment::new();
+        environment.set_auto_escape_callback(|_| AutoEscape::Html);
+        let mut policies = HashMap::new();
+        let built_in = [("page", include_str!("pages/page.html"))];
+        let custom = overrides.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        for (name, text) in built_in.into_iter().chain(custom) {
+            let failed = |error| PageError::Template { name: name.to_owned(), error };
+            environment.add_template_owned(name.to_owned(), text.to_owned()).map_err(failed)?;
+            policies.insert(name.to_owned(), policy(text, overrides.contains_key(name)));
+        }
+        let texts = serde_json::from_str(include_str!("pages/texts.json"))?;
+        let pages = Self { environment, policies, texts };
+        for name in pages.policies.keys() {
+            pages
+                .draw(name, "bad_request", "en", &PageContext::default())
+                .map_err(|error| PageError::Template { name: name.clone(), error })?;
+        }
+        Ok(pages)
+    }
+
+    /// The page of a situation in the best language of `accept_language` (RFC 9110 §12.5.4).
+    #[must_use]
+    pub fn render(&self, situation: &str, accept_language: Option<&str>, page: &PageContext<'_>) -> Page {
+        let language = self.language(accept_language.unwrap_or_default());
+        let template = if self.policies.contains_key(situation) { situation } else { "page" };
+        let html = self.draw(template, situation, language, page).unwrap_or_else(|_| situation.replace('_', " "));
+        Page { html, policy: self.policies.get(template).cloned().unwrap_or_else(|| policy("", false)) }
+    }
+
+    fn draw(&self, template: &str, situation: &str, language: &str, page: &PageContext<'_>) -> Result<String, minijinja::Error> {
+        let fill = |text: &str| text.replace("{host}", page.host).replace("{identity}", page.identity);
+        let texts = self.texts.get(language);
+        let text = texts.and_then(|texts| texts.situations.get(situation));
+        let link = |href: &str, label: &str| context! { href, label => fill(label) };
+        let action = page.action.zip(text.and_then(|text| text.action.as_deref())).map(|(href, label)| link(href, label));
+        let secondary = page.secondary.zip(texts).map(|(href, texts)| link(href, &texts.common.back));
+        self.environment.get_template(template)?.render(context! {
+            lang => language,
+            dir => "ltr",
+            situation,
+            host => page.host,
+            status => page.status,
+            title => text.map(|text| fill(&text.title)),
+            sentence => text.map(|text| fill(&text.sentence)),
+            action,
+            secondary,
+            request_id => page.request_id,
+            request_id_label => texts.map(|texts| texts.common.request_id.as_str()),
+            choices => Vec::<minijinja::Value>::new(),
+        })
+    }
+
+    fn language(&self, accept: &str) -> &str {
+        let mut best = ("en", 0.0_f32);
+        for range in accept.split(',').take(16) {
+            let mut parts = range.split(';');
+            let tag = parts.next().unwrap_or_default().trim().split('-').next().unwrap_or_default().to_ascii_lowercase();
+            let weight = parts.find_map(|part| part.trim().strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
+            if let Some((known, _)) = self.texts.get_key_value(&tag)
+                && weight > best.1
+            {
+                best = (known, weight);
+            }
+        }
+        best.0
+    }
+}
+
+/// Nothing may load or run but the style block of the template, known by its hash (CSP Level 3 §2.3.1). A template of the
+/// operator's may also embed pictures.
+fn policy(template: &str, custom: bool) -> String {
+    let mut styles = String::new();
+    for block in template.split("<style>").skip(1).filter_map(|rest| rest.split_once("</style>")) {
+        let hash = STANDARD.encode(digest::digest(&digest::SHA256, block.0.as_bytes()));
+        styles.push_str(&format!(" 'sha256-{hash}'"));
+    }
+    let style = if styles.is_empty() { String::new() } else { format!(" style-src{styles};") };
+    let image = if custom { " img-src data:;" } else { "" };
+    format!("default-src 'none';{style}{image} base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_situation_has_a_page_in_every_language() {
+        let pages = Pages::new(&HashMap::new()).unwrap();
+        for language in ["en", "de", "fr", "es", "ja"] {
+            for situation in SITUATIONS.iter().filter(|name| !matches!(**name, "page" | "choose_provider")) {
+                let context = PageContext {
+                    host: "app.test",
+                    identity: "<b>a</b>",
+                    request_id: "7f3a",
+                    action: Some("/x?a=1&b=\"2\""),
+                    secondary: Some("/"),
+                    status: Some(400),
+                };
+                let page = pages.render(situation, Some(&format!("{language}-XX, en;q=0.5")), &context);
+                assert!(page.html.contains(&format!("lang=\"{language}\"")), "{situation} {language}");
+                assert!(
+                    !page.html.contains("<b>a") && !page.html.contains("{host}") && !page.html.contains("{identity}"),
+                    "{situation} {language}"
+                );
+                assert!(page.html.contains("7f3a") && page.policy.contains("style-src 'sha256-"), "{situation} {language}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_broken_template_is_found_at_start() {
+        let broken = HashMap::from([("forbidden".to_owned(), "{% if %}".to_owned())]);
+        assert!(matches!(Pages::new(&broken), Err(PageError::Template { name, .. }) if name == "forbidden"));
+    }
+}

@@ -1,0 +1,40 @@
+//! What is worth knowing of a request afterwards: the access log and the metrics are made of this.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Filled in along the pipeline. Holds no token, no cookie, no code, no query of a callback.
+#[derive(Debug, Default, Clone)]
+pub struct Record {
+    /// Priority of the rule: 0 the default, `None` when none was looked for.
+    pub rule_priority: Option<u32>,
+    pub rule: Option<String>,
+    /// ALB's words: `authenticate`, `forward`, `redirect`, `fixed-response`.
+    pub actions: Vec<&'static str>,
+    pub identity_provider: Option<Arc<str>>,
+    pub subject: Option<String>,
+    /// A hash.
+    pub session: Option<String>,
+    /// `session`, `anonymous`, `redirected`, `refused`, `signed_in`, `signed_out`, `failed`.
+    pub outcome: Option<&'static str>,
+    pub error_reason: Option<&'static str>,
+    /// The reason in words, for the log of the operator.
+    pub detail: Option<String>,
+    pub event: Option<AuthenticationEvent>,
+    /// How long the provider was waited for.
+    pub authentication_time: Option<Duration>,
+    /// The target of the request is a callback: its query stays out of every log.
+    pub masks_query: bool,
+    pub redirect_url: Option<String>,
+}
+
+/// What ALB counts (CloudWatch: `ELBAuthSuccess`, `ELBAuthFailure`, `ELBAuthError`, `ELBAuthUserClaimsSizeExceeded`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthenticationEvent {
+    Success,
+    /// The person, the browser or the provider's answer was at fault.
+    Failure,
+    /// The provider could not be reached or failed.
+    Error,
+    ClaimsTooLarge,
+}

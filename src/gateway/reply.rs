@@ -1,0 +1,300 @@
+//! Every answer that the gateway gives itself (contract §6), and the one place where a failure gets its status, its page and
+//! its `error_reason`. No match here has a `_` arm: a new failure does not compile until somebody has decided.
+
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderName, HeaderValue};
+use serde_json::{Value, json};
+
+use super::pages::PageContext;
+use super::{AuthenticationEvent, Gateway, Record};
+use crate::authentication::{CallbackError, LoginError, ProviderClientError};
+use crate::identity_headers::HeaderError;
+use crate::message::{Malformed, shows_page};
+use crate::provider::{AuthorizationResponseError, CallError, TokenError, UserInfoError};
+use crate::session::RecordError;
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// Not to be stored, not to be sniffed, telling nobody where it came from.
+    fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        let headers = vec![
+            (CONTENT_TYPE, HeaderValue::from_static(content_type)),
+            (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+            (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        ];
+        Self { status, headers, body: body.into() }
+    }
+
+    /// A location that cannot be a header's value becomes `/`.
+    #[must_use]
+    pub fn redirect(status: u16, location: &str) -> Self {
+        let location = HeaderValue::from_str(location).unwrap_or_else(|_| HeaderValue::from_static("/"));
+        Self::new(status, "text/plain; charset=utf-8", Bytes::new()).with(LOCATION, location)
+    }
+
+    #[must_use]
+    pub fn json(status: u16, value: &Value) -> Self {
+        Self::new(status, "application/json", value.to_string()).with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOTHING))
+    }
+
+    /// Public keys: these may be stored for a while.
+    #[must_use]
+    pub fn public(content_type: &'static str, body: String) -> Self {
+        let mut reply = Self::new(200, content_type, body).with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOTHING));
+        reply.headers[1].1 = HeaderValue::from_static("public, max-age=300");
+        reply
+    }
+
+    #[must_use]
+    pub fn fixed(fixed: &super::FixedResponse) -> Self {
+        Self { status: fixed.status, headers: vec![(CONTENT_TYPE, fixed.content_type.clone())], body: fixed.body.clone() }
+    }
+
+    #[must_use]
+    pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    #[must_use]
+    pub fn with_cookies(mut self, cookies: impl IntoIterator<Item = String>) -> Self {
+        self.headers.extend(cookies.into_iter().filter_map(|cookie| Some((SET_COOKIE, HeaderValue::try_from(cookie).ok()?))));
+        self
+    }
+}
+
+/// Whom an answer is for, as far as that is known: also of a request that was refused before it could be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Visitor<'a> {
+    pub host: &'a str,
+    pub headers: &'a HeaderMap,
+    pub request_id: &'a str,
+}
+
+/// A decision about a failure.
+#[derive(Debug)]
+pub struct Verdict {
+    pub status: u16,
+    pub situation: &'static str,
+    pub reason: &'static str,
+    pub event: Option<AuthenticationEvent>,
+    /// For the operator's log; never shown.
+    pub detail: String,
+}
+
+impl Verdict {
+    fn new(status: u16, situation: &'static str, reason: &'static str, error: &impl std::fmt::Display) -> Self {
+        Self { status, situation, reason, event: None, detail: error.to_string() }
+    }
+
+    fn counted(mut self, event: AuthenticationEvent) -> Self {
+        self.event = Some(event);
+        self
+    }
+
+    /// Writes the verdict down and makes the answer.
+    #[must_use]
+    pub fn reply(self, gateway: &Gateway, visitor: Visitor<'_>, action: Option<&str>, record: &mut Record) -> Reply {
+        record.error_reason = Some(self.reason);
+        record.event = self.event;
+        record.outcome.get_or_insert("refused");
+        let reply = plain_reply(gateway, visitor, self.status, self.situation, action);
+        record.detail = Some(self.detail);
+        if matches!(self.status, 503 | 561) { reply.with(RETRY_AFTER, HeaderValue::from_static("30")) } else { reply }
+    }
+}
+
+/// A page for a navigation, JSON for anything else.
+#[must_use]
+pub(super) fn plain_reply(gateway: &Gateway, visitor: Visitor<'_>, status: u16, situation: &str, action: Option<&str>) -> Reply {
+    if shows_page(visitor.headers) {
+        let secondary = (!visitor.host.is_empty() && situation != "misdirected").then_some("/");
+        let context = PageContext {
+            host: visitor.host,
+            status: Some(status),
+            request_id: visitor.request_id,
+            action,
+            secondary,
+            ..PageContext::default()
+        };
+        page_reply(gateway, visitor, status, situation, &context)
+    } else {
+        Reply::json(status, &json!({"error": situation, "request_id": visitor.request_id}))
+    }
+}
+
+#[must_use]
+pub(super) fn page_reply(gateway: &Gateway, visitor: Visitor<'_>, status: u16, situation: &str, context: &PageContext<'_>) -> Reply {
+    let language = visitor.headers.get("accept-language").and_then(|value| value.to_str().ok());
+    let page = gateway.pages.render(situation, language, context);
+    let policy = HeaderValue::try_from(page.policy).unwrap_or_else(|_| HeaderValue::from_static(NOTHING));
+    Reply::new(status, "text/html; charset=utf-8", page.html).with(CONTENT_SECURITY_POLICY, policy)
+}
+
+const NOTHING: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// A request that cannot be made unambiguous, or is over a limit.
+#[must_use]
+pub fn for_malformed(error: Malformed) -> Verdict {
+    let bad = |reason| Verdict::new(400, "bad_request", reason, &error);
+    match error {
+        Malformed::Host => bad("RequestInvalidHost"),
+        Malformed::Authority => bad("RequestInvalidHost"),
+        Malformed::HostMismatch => bad("RequestInvalidHost"),
+        Malformed::TargetForm => bad("RequestInvalidTarget"),
+        Malformed::Path => bad("RequestInvalidPath"),
+        Malformed::DotSegment => bad("RequestInvalidPath"),
+        Malformed::AmbiguousPath => bad("RequestAmbiguousPath"),
+        Malformed::Query => bad("RequestInvalidQuery"),
+        Malformed::Head => bad("RequestInvalidHeader"),
+        Malformed::Framing => bad("RequestInvalidFraming"),
+        Malformed::Method => Verdict::new(405, "method_not_allowed", "RequestMethodNotAllowed", &error),
+        Malformed::TargetTooLong => Verdict::new(414, "uri_too_long", "RequestTargetTooLong", &error),
+        Malformed::HeaderTooLarge => Verdict::new(431, "headers_too_large", "RequestHeaderTooLarge", &error),
+    }
+}
+
+/// A Host that this listener does not serve.
+#[must_use]
+pub(super) fn misdirected(host: &str) -> Verdict {
+    Verdict::new(421, "misdirected", "RequestMisdirected", &format_args!("no listener host is {host:?}"))
+}
+
+/// How a target failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TargetFailure {
+    #[error("the target did not answer, or not in HTTP")]
+    Failed,
+    #[error("there is no target to send the request to")]
+    Unavailable,
+    #[error("the target was too slow")]
+    Timeout,
+    #[error("the gateway itself failed")]
+    Internal,
+}
+
+#[must_use]
+pub fn for_target(error: TargetFailure) -> Verdict {
+    match error {
+        TargetFailure::Failed => Verdict::new(502, "target_failed", "TargetFailed", &error),
+        TargetFailure::Unavailable => Verdict::new(503, "unavailable", "TargetUnavailable", &error),
+        TargetFailure::Timeout => Verdict::new(504, "target_timeout", "TargetTimeout", &error),
+        TargetFailure::Internal => Verdict::new(500, "internal_error", "UnhandledException", &error),
+    }
+}
+
+/// No session where one is needed.
+#[must_use]
+pub(super) fn unauthenticated(reason: &'static str) -> Verdict {
+    Verdict::new(401, "sign_in_required", reason, &"no session")
+}
+
+#[must_use]
+pub(super) fn for_login(error: &LoginError) -> Verdict {
+    match error {
+        LoginError::Provider(cause) => provider("AuthDiscoveryRequestTimeout", "AuthDiscoveryRequestFailed", cause),
+        LoginError::Seal(cause) => unhandled(cause),
+        LoginError::Entropy(cause) => unhandled(cause),
+    }
+}
+
+#[must_use]
+pub(super) fn for_session_record(error: RecordError) -> Verdict {
+    unhandled(&error)
+}
+
+#[must_use]
+pub(super) fn for_headers(error: HeaderError) -> Verdict {
+    match error {
+        HeaderError::Signature => unhandled(&error),
+        HeaderError::AccessToken => unhandled(&error),
+    }
+}
+
+#[must_use]
+pub(super) fn for_callback(error: &CallbackError) -> Verdict {
+    let failure = |status, situation, reason| Verdict::new(status, situation, reason, error).counted(AuthenticationEvent::Failure);
+    let unrecognised = |reason| failure(401, "sign_in_not_recognised", reason);
+    let nonsense = |reason| failure(561, "sign_in_unavailable", reason);
+    match error {
+        CallbackError::Response(cause) => match cause {
+            AuthorizationResponseError::Duplicate => failure(400, "bad_request", "AuthInvalidAuthorizationResponse"),
+            AuthorizationResponseError::Mixed => failure(400, "bad_request", "AuthInvalidAuthorizationResponse"),
+            AuthorizationResponseError::TooMany => failure(400, "bad_request", "AuthInvalidAuthorizationResponse"),
+            AuthorizationResponseError::Encoding => failure(400, "bad_request", "AuthInvalidAuthorizationResponse"),
+        },
+        CallbackError::MissingState => unrecognised("AuthMissingStateParam"),
+        CallbackError::InvalidState => unrecognised("AuthInvalidStateParam"),
+        CallbackError::OtherRule => unrecognised("AuthInvalidStateParam"),
+        CallbackError::MissingBrowserNonce => unrecognised("AuthMissingAWSALBAuthNonce"),
+        CallbackError::InvalidBrowserNonce => unrecognised("AuthInvalidAWSALBAuthNonce"),
+        CallbackError::LateState => failure(401, "sign_in_expired", "AuthExpiredStateParam"),
+        CallbackError::UsedState => unrecognised("AuthUsedStateParam"),
+        CallbackError::Metadata(cause) => provider("AuthDiscoveryRequestTimeout", "AuthDiscoveryRequestFailed", cause),
+        CallbackError::ResponseIssuer => unrecognised("AuthInvalidIssParam"),
+        CallbackError::AccessDenied => failure(403, "access_denied", "AuthAccessDenied"),
+        CallbackError::ErrorResponse(_) => nonsense("AuthErrorResponse"),
+        CallbackError::MissingCode => unrecognised("AuthMissingCodeParam"),
+        CallbackError::TokenCall(cause) => call("AuthTokenEpRequestTimeout", "AuthTokenEpRequestFailed", cause),
+        CallbackError::Token(cause) => match cause {
+            TokenError::InvalidGrant => unrecognised("AuthInvalidGrantError"),
+            TokenError::Refused { .. } => nonsense("AuthTokenEpRequestFailed").counted(AuthenticationEvent::Error),
+            TokenError::Form => nonsense("AuthInvalidTokenResponse"),
+            TokenError::Member("id_token") => nonsense("AuthInvalidIdToken"),
+            TokenError::Member(_) => nonsense("AuthInvalidTokenResponse"),
+        },
+        CallbackError::Keys(cause) => provider("AuthJwksRequestTimeout", "AuthJwksRequestFailed", cause),
+        CallbackError::IdTokenSignature(_) => nonsense("AuthInvalidIdToken"),
+        CallbackError::IdToken(_) => nonsense("AuthInvalidIdToken"),
+        CallbackError::UserInfoCall(cause) => call("AuthUserinfoEpRequestTimeout", "AuthUserinfoEpRequestFailed", cause),
+        CallbackError::UserInfo(cause) => match cause {
+            UserInfoError::Refused(_) => nonsense("AuthUserinfoEpRequestFailed").counted(AuthenticationEvent::Error),
+            UserInfoError::Form => nonsense("AuthInvalidUserinfoResponse"),
+            UserInfoError::Subject => nonsense("AuthInvalidUserinfoResponse"),
+        },
+        CallbackError::TooLarge => {
+            failure(500, "session_too_large", "AuthUserinfoResponseSizeExceeded").counted(AuthenticationEvent::ClaimsTooLarge)
+        }
+        CallbackError::Seal(cause) => unhandled(cause),
+        CallbackError::Record(cause) => unhandled(cause),
+        CallbackError::Entropy(cause) => unhandled(cause),
+    }
+}
+
+fn provider(timeout: &'static str, failed: &'static str, error: &ProviderClientError) -> Verdict {
+    match error {
+        ProviderClientError::Call(cause) => call(timeout, failed, cause),
+        ProviderClientError::Status(_) => unavailable(failed, error),
+        ProviderClientError::Metadata(_) => unavailable(failed, error),
+        ProviderClientError::Keys(_) => unavailable(failed, error),
+    }
+}
+
+fn call(timeout: &'static str, failed: &'static str, error: &CallError) -> Verdict {
+    match error {
+        CallError::Timeout => unavailable(timeout, error),
+        CallError::TooLarge => unavailable(failed, error),
+        CallError::Connection(_) => unavailable(failed, error),
+        CallError::CoolingDown(_) => unavailable(failed, error),
+    }
+}
+
+fn unavailable(reason: &'static str, error: &impl std::fmt::Display) -> Verdict {
+    Verdict::new(561, "sign_in_unavailable", reason, error).counted(AuthenticationEvent::Error)
+}
+
+fn unhandled(error: &impl std::fmt::Display) -> Verdict {
+    Verdict::new(500, "internal_error", "AuthUnhandledException", error).counted(AuthenticationEvent::Error)
+}

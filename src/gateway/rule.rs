@@ -1,0 +1,33 @@
+//! What a rule leads to.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderValue;
+
+use super::{Redirect, TargetGroup};
+use crate::authentication::Authenticate;
+
+/// The actions of a rule, compiled.
+pub struct RuleActions {
+    /// The priority, or `default`: a label in metrics.
+    pub name: String,
+    pub priority: u32,
+    pub authenticate: Option<Arc<Authenticate>>,
+    pub routing: RoutingAction,
+}
+
+/// The one routing action of a rule.
+pub enum RoutingAction {
+    Forward(Arc<TargetGroup>),
+    Redirect(Redirect),
+    FixedResponse(FixedResponse),
+}
+
+/// An answer that the configuration spells out.
+#[derive(Debug, Clone)]
+pub struct FixedResponse {
+    pub status: u16,
+    pub content_type: HeaderValue,
+    pub body: Bytes,
+}

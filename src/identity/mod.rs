@@ -1,0 +1,58 @@
+//! Who somebody is, as far as a provider has vouched for it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use serde_json::{Map, Value};
+
+use crate::clock::UnixTime;
+use crate::secret::Secret;
+
+/// Names a session. Never leaves the gateway unsealed; logs show a hash.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId(pub [u8; 16]);
+
+impl SessionId {
+    /// Sixteen hexadecimal digits of SHA-256: enough to find a session in a log, useless to forge one.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let digest = digest::digest(&digest::SHA256, &self.0);
+        digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "SessionId({})", self.hash())
+    }
+}
+
+/// A signed-in person.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The provider's name in the configuration.
+    pub provider: Arc<str>,
+    pub issuer: Arc<str>,
+    pub client_id: Arc<str>,
+    /// `sub`: unique within the issuer (OIDC Core §2).
+    pub subject: String,
+    /// The claims of the ID token and of user info, merged.
+    pub claims: Map<String, Value>,
+    pub access_token: Secret<String>,
+    /// Kept for `id_token_hint` at logout.
+    pub id_token: Secret<String>,
+    pub session: SessionId,
+    pub expires_at: UnixTime,
+}
+
+impl Identity {
+    /// How a page calls this person: the e-mail address, the user name, or the subject.
+    #[must_use]
+    pub fn display_name(&self) -> &str {
+        ["email", "preferred_username", "cognito:username", "username", "name"]
+            .iter()
+            .find_map(|name| self.claims.get(*name).and_then(Value::as_str))
+            .unwrap_or(&self.subject)
+    }
+}

@@ -1,0 +1,11 @@
+//! What the target is told about the person, and what a client must not be able to say (contract §5).
+
+mod forwarded;
+mod protected;
+mod signer;
+mod values;
+
+pub use forwarded::{ForwardedFor, trace_id};
+pub use protected::ProtectedHeaders;
+pub use signer::{Signer, SigningKey, SigningKeyError};
+pub use values::{ClaimHeader, HeaderError, IdentityHeaders};

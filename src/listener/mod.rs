@@ -1,0 +1,13 @@
+//! Our own accept loop, as a pingora `Service`: TLS by SNI, handshake and header deadlines, a cap on connections.
+//!
+//! Pingora's stock listener builds its TLS configuration itself, without versions, tickets or a deadline for headers.
+
+mod certificates;
+mod head_deadline;
+mod service;
+mod stream;
+
+pub use certificates::{TlsError, server_config};
+pub use head_deadline::HeadDeadline;
+pub use service::{ConnectionCounter, Listener};
+pub use stream::{ClientStream, Connection};

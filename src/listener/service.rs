@@ -1,0 +1,168 @@
+//! The accept loop.
+
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::apps::ServerApp;
+use pingora::server::{ListenFds, ShutdownWatch};
+use pingora::services::Service;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::{ClientStream, HeadDeadline, TlsError, server_config};
+use crate::config::{ListenerLimits, ListenerSettings};
+use crate::message::{ConnectionInfo, TlsInfo};
+
+/// Called with +1 and -1.
+pub type ConnectionCounter = Arc<dyn Fn(i64) + Send + Sync>;
+
+/// One bound address.
+pub struct Listener<A> {
+    index: usize,
+    name: String,
+    socket: Option<std::net::TcpListener>,
+    tls: Option<TlsAcceptor>,
+    limits: ListenerLimits,
+    app: Arc<A>,
+    /// As many permits as connections may be open; all of them back means drained.
+    permits: Arc<Semaphore>,
+    counter: ConnectionCounter,
+}
+
+impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
+    /// `socket` is bound already, so that a port that is taken shows at start.
+    pub fn new(
+        index: usize,
+        socket: std::net::TcpListener,
+        settings: &ListenerSettings,
+        app: Arc<A>,
+        counter: ConnectionCounter,
+    ) -> Result<Self, TlsError> {
+        let tls = if settings.certificates.is_empty() { None } else { Some(TlsAcceptor::from(Arc::new(server_config(settings)?))) };
+        Ok(Self {
+            index,
+            name: settings.address.to_string(),
+            socket: Some(socket),
+            tls,
+            limits: settings.limits,
+            app,
+            permits: Arc::new(Semaphore::new(settings.limits.connections)),
+            counter,
+        })
+    }
+
+    /// The semaphore whose permits are all back when the last connection has closed, and how many there are.
+    pub fn open_connections(&self) -> (Arc<Semaphore>, usize) {
+        (self.permits.clone(), self.limits.connections)
+    }
+
+    async fn accept_all(&self, socket: TcpListener, mut shutdown: ShutdownWatch) {
+        loop {
+            // Beyond the cap connections wait in the kernel's queue.
+            let Ok(permit) = self.permits.clone().acquire_owned().await else { return };
+            let accepted = tokio::select! {
+                accepted = socket.accept() => accepted,
+                _ = shutdown.wait_for(|stopping| *stopping) => return,
+            };
+            match accepted {
+                Ok((tcp, peer)) => {
+                    let connection = self.connection(peer, shutdown.clone());
+                    tokio::spawn(async move {
+                        connection.serve(tcp).await;
+                        drop(permit);
+                    });
+                }
+                // Out of descriptors, or a client that has gone: the others go on (threat Q04).
+                Err(_) => sleep(PAUSE_AFTER_ERROR).await,
+            }
+        }
+    }
+
+    fn connection(&self, peer: SocketAddr, shutdown: ShutdownWatch) -> OpenConnection<A> {
+        (self.counter)(1);
+        OpenConnection {
+            listener: self.index,
+            peer,
+            tls: self.tls.clone(),
+            limits: self.limits,
+            app: self.app.clone(),
+            shutdown,
+            counter: self.counter.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl<A: ServerApp + Send + Sync + 'static> Service for Listener<A> {
+    async fn start_service(&mut self, fds: Option<ListenFds>, shutdown: ShutdownWatch, _listeners_per_fd: usize) {
+        let Some(socket) = self.socket.take() else { return };
+        if let Some(fds) = fds {
+            fds.lock().add(self.name.clone(), socket.as_raw_fd());
+        }
+        match socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket)) {
+            Ok(socket) => self.accept_all(socket, shutdown).await,
+            Err(error) => tracing::error!(listener = self.name, %error, "the listener cannot be used"),
+        }
+        self.app.cleanup().await;
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn threads(&self) -> Option<usize> {
+        None
+    }
+
+    fn listen_addresses(&self) -> Option<Vec<String>> {
+        Some(vec![self.name.clone()])
+    }
+}
+
+struct OpenConnection<A> {
+    listener: usize,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    limits: ListenerLimits,
+    app: Arc<A>,
+    shutdown: ShutdownWatch,
+    counter: ConnectionCounter,
+}
+
+impl<A: ServerApp + Send + Sync + 'static> OpenConnection<A> {
+    async fn serve(&self, tcp: TcpStream) {
+        if let Some(stream) = self.stream(tcp).await {
+            self.app.process_new(Box::new(stream), &self.shutdown).await;
+        }
+    }
+
+    /// A handshake that fails or takes too long is nobody's business but the client's.
+    async fn stream(&self, tcp: TcpStream) -> Option<ClientStream> {
+        tcp.set_nodelay(true).ok()?;
+        let local = tcp.local_addr().ok()?;
+        let deadline = Arc::new(HeadDeadline::new(self.limits.header_timeout));
+        let info = ConnectionInfo { listener: self.listener, peer: self.peer, local, tls: None };
+        let Some(acceptor) = &self.tls else { return ClientStream::plain(tcp, info, deadline).ok() };
+        let tls = timeout(self.limits.handshake_timeout, acceptor.accept(tcp)).await.ok()?.ok()?;
+        let session = tls.get_ref().1;
+        let facts = TlsInfo {
+            version: if session.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3) { "TLSv1.3" } else { "TLSv1.2" },
+            cipher: session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("-").to_owned(),
+            server_name: session.server_name().map(str::to_owned),
+        };
+        ClientStream::tls(tls, ConnectionInfo { tls: Some(facts), ..info }, deadline).ok()
+    }
+}
+
+impl<A> Drop for OpenConnection<A> {
+    fn drop(&mut self) {
+        (self.counter)(-1);
+    }
+}
+
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);

@@ -1,0 +1,48 @@
+//! What the listener knows of a connection before the first byte of a request.
+
+use std::net::SocketAddr;
+
+/// How the browser speaks to us, or to the trusted proxy in front of us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    #[must_use]
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+/// Facts of the handshake, for the log and for ALB's `x-amzn-tls-*`.
+#[derive(Debug, Clone)]
+pub struct TlsInfo {
+    /// `TLSv1.3`
+    pub version: &'static str,
+    /// The cipher suite's IANA name.
+    pub cipher: String,
+    pub server_name: Option<String>,
+}
+
+/// One accepted connection.
+#[derive(Debug, Clone)]
+pub struct ConnectionInfo {
+    /// Position of the listener in the configuration.
+    pub listener: usize,
+    pub peer: SocketAddr,
+    pub local: SocketAddr,
+    pub tls: Option<TlsInfo>,
+}

@@ -1,0 +1,55 @@
+//! What is on the wire, made unambiguous once: target, authority, cookies, JSON.
+//!
+//! Everything above sees only these forms, so that what a rule matched is what the target receives.
+
+mod authority;
+mod connection;
+pub mod cookies;
+mod fetch;
+mod head;
+pub mod json;
+mod request;
+mod target;
+
+pub use authority::Authority;
+pub use connection::{ConnectionInfo, Scheme, TlsInfo};
+pub use fetch::{RequestKind, kind, shows_page};
+pub use head::inspect as inspect_head;
+pub use request::RequestView;
+pub use target::RequestTarget;
+
+/// Why a request is refused before any rule sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    #[error("no Host, or more than one")]
+    Host,
+    #[error("the Host is not a name, an address or a port")]
+    Authority,
+    #[error("the Host and the request target name different hosts")]
+    HostMismatch,
+    #[error("the request target does not begin with a slash")]
+    TargetForm,
+    #[error("the path holds a byte or an escape that programs read differently")]
+    Path,
+    #[error("the path holds a dot segment")]
+    DotSegment,
+    #[error("the path can be read in two ways that different rules match")]
+    AmbiguousPath,
+    #[error("the query holds a control character")]
+    Query,
+    #[error("the request line or a header line is not as RFC 9112 has it")]
+    Head,
+    #[error("the body's length is given in two ways")]
+    Framing,
+    #[error("the method is not allowed here")]
+    Method,
+    #[error("the request target is longer than 16 KiB")]
+    TargetTooLong,
+    #[error("the header is larger than 64 KiB")]
+    HeaderTooLarge,
+}
+
+/// ALB's limit for a request line (Quotas for your Application Load Balancers).
+pub const MAX_TARGET_BYTES: usize = 16 * 1024;
+/// ALB's limit for all header fields together.
+pub const MAX_HEADER_BYTES: usize = 64 * 1024;

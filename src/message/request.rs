@@ -1,0 +1,52 @@
+//! The one form of a request that rules, authentication and headers see.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, Method};
+
+use super::{Authority, RequestKind, RequestTarget, Scheme, kind};
+
+/// A request after normalisation. Nothing in here is what the client wrote unless it is harmless.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestView<'a> {
+    pub method: &'a Method,
+    /// As the visitor's browser sees it: a trusted proxy's `X-Forwarded-Proto` counts.
+    pub scheme: Scheme,
+    pub authority: &'a Authority,
+    pub target: &'a RequestTarget,
+    pub headers: &'a HeaderMap,
+    /// The visitor's address: the peer, or what a trusted proxy says.
+    pub client: IpAddr,
+    pub request_id: &'a str,
+}
+
+impl RequestView<'_> {
+    /// `https://host[:port]`, the only origin that this request may be sent back to.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.authority.origin(self.scheme)
+    }
+
+    /// The whole URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let mut url = self.origin();
+        url.push_str(self.target.as_str());
+        url
+    }
+
+    #[must_use]
+    pub fn kind(&self) -> RequestKind {
+        kind(self.method, self.headers)
+    }
+
+    /// The text of a header that is there exactly once.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) => value.to_str().ok(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The authorization request (OIDC Core §3.1.2.1) with PKCE (RFC 7636). Always `response_type=code` and `S256`:
+//! also where a provider does not list PKCE (Cognito does not, and supports it).
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// 43 characters of base64url (RFC 7636 §4.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeVerifier(pub String);
+
+impl CodeVerifier {
+    /// BASE64URL(SHA256(ASCII(code_verifier))) (RFC 7636 §4.2).
+    #[must_use]
+    pub fn challenge(&self) -> String {
+        URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, self.0.as_bytes()))
+    }
+}
+
+/// Everything that goes into the URL.
+#[derive(Debug)]
+pub struct AuthorizationRequest<'a> {
+    pub client_id: &'a str,
+    pub redirect_uri: &'a str,
+    pub scope: &'a str,
+    pub state: &'a str,
+    pub nonce: &'a str,
+    pub code_challenge: &'a str,
+    /// From `authentication_request_extra_params`; none of our own names (the configuration sees to it).
+    pub extra: &'a [(String, String)],
+}
+
+impl AuthorizationRequest<'_> {
+    /// Parameters of our own in ALB's order, then the extra ones. A query that the endpoint has already is kept.
+    #[must_use]
+    pub fn url(&self, authorization_endpoint: &str) -> String {
+        let mut url = authorization_endpoint.to_owned();
+        let mut separator = if url.contains('?') { '&' } else { '?' };
+        let own = [
+            ("client_id", self.client_id),
+            ("redirect_uri", self.redirect_uri),
+            ("response_type", "code"),
+            ("scope", self.scope),
+            ("state", self.state),
+            ("nonce", self.nonce),
+            ("code_challenge", self.code_challenge),
+            ("code_challenge_method", "S256"),
+        ];
+        let extra = self.extra.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in own.into_iter().chain(extra) {
+            url.push(separator);
+            url.extend(utf8_percent_encode(name, COMPONENT));
+            url.push('=');
+            url.extend(utf8_percent_encode(value, COMPONENT));
+            separator = '&';
+        }
+        url
+    }
+}
+
+/// Everything but the unreserved characters of RFC 3986, so that no value can add a parameter (threat F22).
+pub(super) const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_challenge_is_that_of_rfc_7636_appendix_b() {
+        let verifier = CodeVerifier("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".to_owned());
+        assert_eq!(verifier.challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+    }
+
+    #[test]
+    fn no_value_can_add_a_parameter() {
+        let request = AuthorizationRequest {
+            client_id: "a&client_id=evil",
+            redirect_uri: "https://app.test/oauth2/idpresponse",
+            scope: "openid email",
+            state: "s#?",
+            nonce: "n",
+            code_challenge: "c",
+            extra: &[("lang".to_owned(), "fr&state=x\r\n".to_owned())],
+        };
+        assert_eq!(
+            request.url("https://op.test/authorize?tenant=1"),
+            "https://op.test/authorize?tenant=1&client_id=a%26client_id%3Devil&redirect_uri=https%3A%2F%2Fapp.test%2Foauth2%2Fidpresponse\
+             &response_type=code&scope=openid%20email&state=s%23%3F&nonce=n&code_challenge=c&code_challenge_method=S256&lang=fr%26state%3Dx%0D%0A"
+        );
+    }
+}

@@ -1,0 +1,66 @@
+//! An OpenID Provider, and what is said to it and by it: one file a message, named as the specifications name them.
+//!
+//! Nothing here speaks to a network. Requests are built, answers are judged.
+
+mod authorization_request;
+mod authorization_response;
+mod call;
+mod client_authentication;
+mod end_session_request;
+mod id_token;
+mod metadata;
+mod token_request;
+mod token_response;
+mod user_info;
+
+use std::sync::Arc;
+
+pub use authorization_request::{AuthorizationRequest, CodeVerifier};
+pub use authorization_response::{AuthorizationResponse, AuthorizationResponseError};
+pub use call::{CallError, Endpoint, ProviderAnswer, ProviderCall};
+pub use client_authentication::ClientAuthentication;
+pub use end_session_request::EndSessionRequest;
+pub use id_token::{IdTokenError, IdTokenExpectations, verify_claims};
+pub use metadata::{Endpoints, MetadataError, ProviderMetadata, UrlError, UrlPolicy};
+pub use token_request::code_exchange;
+pub use token_response::{TokenError, TokenResponse};
+pub use user_info::{UserInfoError, merge, user_info_call, user_info_claims};
+
+/// How a session at the provider is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogoutStyle {
+    /// OpenID Connect RP-Initiated Logout 1.0.
+    RpInitiated,
+    /// Amazon Cognito's `/logout?client_id&logout_uri`, which knows none of the OpenID parameters.
+    Cognito,
+}
+
+/// One identity provider of the configuration.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// Its name in the configuration; a label in metrics.
+    pub name: Arc<str>,
+    /// What a person calls it.
+    pub display_name: String,
+    pub client_id: Arc<str>,
+    pub client_authentication: ClientAuthentication,
+    /// The issuers that its discovery document may name; each is compared whole (OIDC Discovery §4.3). One, except
+    /// for an emulator of Cognito, which may call itself by its own address or by AWS's.
+    pub issuers: Vec<Arc<str>>,
+    /// Where discovery is read.
+    pub discovery_url: String,
+    /// Endpoints set in the configuration; these win.
+    pub endpoints: Endpoints,
+    pub logout: LogoutStyle,
+    pub urls: UrlPolicy,
+}
+
+impl Provider {
+    /// Binds a sealed session to this very provider: one that is configured anew under the same name does not inherit
+    /// the sessions of another (ALBeast: the signed issuer came from the configuration of the moment).
+    #[must_use]
+    pub fn binding(&self) -> [&[u8]; 3] {
+        let issuer = self.issuers.first().map(|issuer| issuer.as_bytes()).unwrap_or_default();
+        [self.name.as_bytes(), issuer, self.client_id.as_bytes()]
+    }
+}

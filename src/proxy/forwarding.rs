@@ -1,0 +1,118 @@
+//! From us to the target and back: which connection, which headers.
+
+use std::path::Path;
+
+use http::header::{COOKIE, HOST, SET_COOKIE};
+use http::{HeaderName, HeaderValue};
+use pingora::ErrorType::{HTTPStatus, InternalError, InvalidHTTPHeader};
+use pingora::Result;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::prelude::{Error, HttpPeer};
+use pingora::proxy::Session;
+use tokio::time::Instant;
+
+use super::context::RequestContext;
+use crate::gateway::{Target, TargetAddress, TargetGroup};
+
+/// Connections that are tried for one request.
+pub(super) const MAX_ATTEMPTS: usize = 3;
+
+/// The next target in turn.
+pub(super) fn peer(context: &mut RequestContext) -> Result<Box<HttpPeer>> {
+    let Some(forward) = &context.forward else { return Error::e_explain(InternalError, "nothing to forward to") };
+    let group = &forward.target_group;
+    let Some((index, turn)) = group.pick() else { return Error::e_explain(HTTPStatus(503), "no target") };
+    let target = &group.targets[index];
+    let mut peer = connect_to(group, target, turn)?;
+    let timeouts = &group.timeouts;
+    peer.group_key = group.id + 1;
+    let options = &mut peer.options;
+    options.connection_timeout = Some(timeouts.connect);
+    options.total_connection_timeout = Some(timeouts.connect);
+    options.read_timeout = Some(timeouts.response);
+    options.write_timeout = Some(timeouts.response);
+    options.idle_timeout = Some(timeouts.idle);
+    if let Some(tls) = &group.tls {
+        options.verify_cert = tls.verify;
+        options.verify_hostname = tls.verify;
+    }
+    context.attempts += 1;
+    context.target_name = Some(target.name.clone());
+    context.target_started = Some(Instant::now());
+    Ok(Box::new(peer))
+}
+
+fn connect_to(group: &TargetGroup, target: &Target, turn: usize) -> Result<HttpPeer> {
+    let tls = group.tls.is_some();
+    match &target.address {
+        TargetAddress::Inet { host, .. } => match target.socket(turn) {
+            Some(socket) => Ok(HttpPeer::new(socket, tls, if tls { host.clone() } else { String::new() })),
+            None => Error::e_explain(HTTPStatus(503), "the target's name does not resolve"),
+        },
+        TargetAddress::Unix(path) => {
+            let path: &Path = path;
+            HttpPeer::new_uds(path.to_str().unwrap_or_default(), tls, if tls { "localhost".to_owned() } else { String::new() })
+        }
+    }
+}
+
+/// Takes out what only the gateway may say, then says it. Runs again when a request is tried on another target, so it only
+/// borrows.
+pub(super) fn prepare(original: &RequestHeader, upstream: &mut RequestHeader, context: &RequestContext) -> Result<()> {
+    let (Some(forward), Some(authority), Some(target), Some(forwarded)) =
+        (&context.forward, &context.authority, &context.target, &context.forwarded)
+    else {
+        return Error::e_explain(InternalError, "nothing to forward");
+    };
+    let gateway = &context.gateway;
+    for name in gateway.protected.found_in(&upstream.headers) {
+        while upstream.remove_header(&name).is_some() {}
+    }
+    // What was matched is what is forwarded: the normal form, not what was sent.
+    upstream.set_raw_path(target.as_str().as_bytes())?;
+    upstream.insert_header(HOST, authority.as_str())?;
+    while upstream.remove_header(&COOKIE).is_some() {}
+    if let Some(cookies) = gateway.target_cookies(&original.headers) {
+        upstream.insert_header(COOKIE, cookies)?;
+    }
+    upstream.insert_header(X_FORWARDED_FOR, forwarded.chain.as_str())?;
+    upstream.insert_header(X_FORWARDED_PROTO, HeaderValue::from_static(forwarded.scheme.as_str()))?;
+    upstream.insert_header(X_FORWARDED_PORT, forwarded.port)?;
+    if let Some(trace_id) = &context.trace_id {
+        upstream.insert_header(X_AMZN_TRACE_ID, trace_id.clone())?;
+    }
+    if let Some(identity) = &forward.identity {
+        for (name, value) in &identity.headers {
+            upstream.insert_header(name.clone(), value.clone())?;
+        }
+    }
+    Ok(())
+}
+
+/// Notes what the target answered. It can neither set our cookies (threat S18) nor switch protocols unasked.
+pub(super) fn inspect_response(session: &Session, response: &mut ResponseHeader, context: &mut RequestContext) -> Result<()> {
+    if response.status.as_u16() == 101 && !session.is_upgrade_req() {
+        return Err(Error::explain(InvalidHTTPHeader, "a 101 that nobody asked for").into_up());
+    }
+    if !response.status.is_informational() || response.status.as_u16() == 101 {
+        context.target_status = Some(response.status.as_u16());
+        context.target_time = context.target_started.map(|started| started.elapsed());
+    }
+    let ours = |value: &HeaderValue| {
+        let name = value.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
+        context.gateway.owns_cookie(name.trim_ascii())
+    };
+    if response.headers.get_all(SET_COOKIE).iter().any(ours) {
+        let kept: Vec<HeaderValue> = response.headers.get_all(SET_COOKIE).iter().filter(|value| !ours(value)).cloned().collect();
+        while response.remove_header(&SET_COOKIE).is_some() {}
+        for value in kept {
+            response.append_header(SET_COOKIE, value)?;
+        }
+    }
+    Ok(())
+}
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");

@@ -1,0 +1,82 @@
+//! The line of a request.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use http::Version;
+use http::header::USER_AGENT;
+use pingora::proxy::Session;
+
+use super::context::RequestContext;
+use crate::clock::UnixTime;
+use crate::message::Scheme;
+use crate::telemetry::Entry;
+
+pub(super) fn entry(session: &Session, context: &mut RequestContext, now: UnixTime) -> Entry {
+    let header = session.req_header();
+    let connection = context.connection.as_ref();
+    let listener = connection.and_then(|connection| context.gateway.listeners.get(connection.listener));
+    let tls = connection.and_then(|connection| connection.tls.as_ref());
+    let status = context.status.or_else(|| session.response_written().map(|response| response.status.as_u16())).unwrap_or(0);
+    let scheme = context.forwarded.as_ref().map_or(Scheme::Http, |forwarded| forwarded.scheme);
+    let mut record = std::mem::take(&mut context.record);
+    if record.actions.last() == Some(&"redirect") {
+        record.redirect_url =
+            session.response_written().and_then(|response| response.headers.get("location")?.to_str().ok().map(str::to_owned));
+    }
+    Entry {
+        listener: listener.map(|listener| listener.name.clone()).unwrap_or_default(),
+        kind: kind(session, tls.is_some(), status),
+        created_at: context.created_at,
+        finished_at: now,
+        elapsed: context.started.elapsed(),
+        client: connection.map_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), |connection| connection.peer),
+        target: context.target_name.clone(),
+        target_group: context.forward.as_ref().map(|forward| forward.target_group.name.clone()),
+        target_time: context.target_time,
+        status,
+        target_status: context.target_status,
+        received_bytes: session.body_bytes_read(),
+        sent_bytes: session.body_bytes_sent(),
+        method: header.method.as_str().chars().take(64).collect(),
+        url: url(context, scheme, record.masks_query),
+        version: match header.version {
+            Version::HTTP_2 => "HTTP/2.0",
+            Version::HTTP_10 => "HTTP/1.0",
+            _ => "HTTP/1.1",
+        },
+        user_agent: header
+            .headers
+            .get(USER_AGENT)
+            .map_or_else(|| "-".to_owned(), |value| String::from_utf8_lossy(value.as_bytes()).chars().take(1024).collect()),
+        tls_cipher: tls.map(|tls| tls.cipher.clone()),
+        tls_version: tls.map(|tls| tls.version),
+        server_name: tls.and_then(|tls| tls.server_name.clone()),
+        trace_id: context.trace_id.as_ref().and_then(|value| value.to_str().ok()).map(str::to_owned),
+        request_id: context.request_id.clone(),
+        record,
+    }
+}
+
+/// `https://host:443/path?query`, always with the port, as ALB writes it. The query of a callback holds a code; that of a
+/// request that was refused may hold one too.
+fn url(context: &RequestContext, scheme: Scheme, masks_query: bool) -> String {
+    let Some(authority) = &context.authority else { return "-".to_owned() };
+    let port = authority.port().unwrap_or(scheme.default_port());
+    let (path, query) = context.target.as_ref().map_or(("/-", None), |target| (target.path(), target.query()));
+    let is_ours = path.starts_with(context.gateway.prefix.as_str());
+    match query {
+        Some(_) if masks_query || is_ours => format!("{}://{}:{port}{path}?[masked]", scheme.as_str(), authority.host()),
+        Some(query) => format!("{}://{}:{port}{path}?{query}", scheme.as_str(), authority.host()),
+        None => format!("{}://{}:{port}{path}", scheme.as_str(), authority.host()),
+    }
+}
+
+fn kind(session: &Session, tls: bool, status: u16) -> &'static str {
+    match (session.is_http2(), status == 101, tls) {
+        (true, ..) => "h2",
+        (false, true, true) => "wss",
+        (false, true, false) => "ws",
+        (false, false, true) => "https",
+        (false, false, false) => "http",
+    }
+}

@@ -1,0 +1,119 @@
+//! Pingora's phases, kept thin: read the request into one normal form, ask the gateway, forward or answer, write the log.
+
+mod context;
+mod forwarding;
+mod logging;
+mod reading;
+mod writing;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use pingora::Result;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::prelude::{Error, HttpPeer};
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::gateway::{Gateway, handle};
+use crate::secret::Entropy;
+use crate::telemetry::{AccessLog, Metrics};
+use context::RequestContext;
+
+/// Everything that the phases need.
+pub struct Proxy {
+    /// One snapshot a request; a reload puts another one here.
+    pub gateway: Arc<ArcSwap<Gateway>>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Entropy,
+    pub metrics: Arc<Metrics>,
+    pub access_log: Arc<AccessLog>,
+}
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = RequestContext;
+
+    fn new_ctx(&self) -> RequestContext {
+        RequestContext::new(self.gateway.load_full(), self.clock.now())
+    }
+
+    async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
+        context.begin(session, &self.entropy);
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
+        let now = self.clock.now();
+        let gateway = context.gateway.clone();
+        if let Err(error) = reading::read(session, context, &self.entropy) {
+            let reply = reading::refuse(session, context, error);
+            writing::write(session, context, reply).await?;
+            return Ok(true);
+        }
+        let mut record = std::mem::take(&mut context.record);
+        let Some((request, listener)) = reading::view(session, context, &gateway) else {
+            return Err(Error::explain(pingora::ErrorType::InternalError, "a connection without a listener"));
+        };
+        let started = Instant::now();
+        let decision = handle(&gateway, listener, &request, now, &mut record).await;
+        if record.masks_query {
+            record.authentication_time = Some(started.elapsed());
+        }
+        context.record = record;
+        match decision {
+            Ok(forward) => {
+                context.forward = Some(forward);
+                Ok(false)
+            }
+            Err(reply) => {
+                writing::write(session, context, reply).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
+        forwarding::peer(context)
+    }
+
+    fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, context: &mut RequestContext, mut error: Box<Error>) -> Box<Error> {
+        if let Some(forward) = &context.forward {
+            self.metrics.connect_error(&forward.target_group.name);
+            // Nothing has been sent yet: the next target may have it, whatever the method.
+            error.set_retry(context.attempts < forward.target_group.targets.len().min(forwarding::MAX_ATTEMPTS));
+        }
+        error
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        upstream: &mut RequestHeader,
+        context: &mut RequestContext,
+    ) -> Result<()> {
+        forwarding::prepare(session.req_header(), upstream, context)
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut RequestContext,
+    ) -> Result<()> {
+        forwarding::inspect_response(session, response, context)
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
+        writing::target_failed(session, error, context).await
+    }
+
+    async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut RequestContext) {
+        let entry = logging::entry(session, context, self.clock.now());
+        self.metrics.request(&entry);
+        self.access_log.write(&entry);
+        context.end();
+    }
+}

@@ -1,0 +1,99 @@
+//! From pingora's request to `RequestView`: the one place where a request is made unambiguous, before any rule sees it.
+
+use http::header::HOST;
+use http::{HeaderMap, Method, Version};
+use pingora::proxy::Session;
+
+use super::context::RequestContext;
+use crate::gateway::{Gateway, ListenerRules, Reply, Visitor, for_malformed};
+use crate::identity_headers::{ForwardedFor, trace_id};
+use crate::message::{Authority, MAX_HEADER_BYTES, Malformed, RequestTarget, RequestView, inspect_head};
+use crate::secret::Entropy;
+
+/// Normalises method, host and target into the context, or says why that cannot be done.
+pub(super) fn read(session: &Session, context: &mut RequestContext, entropy: &Entropy) -> Result<(), Malformed> {
+    let header = session.req_header();
+    if let Some(http1) = session.as_http1() {
+        inspect_head(&http1.get_headers_raw_bytes())?;
+    } else if header.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum::<usize>() > MAX_HEADER_BYTES {
+        return Err(Malformed::HeaderTooLarge);
+    }
+    if matches!(header.method, Method::TRACE | Method::CONNECT) {
+        return Err(Malformed::Method);
+    }
+    let raw = header.raw_path();
+    let (named, raw) = split_absolute(raw)?;
+    let from_uri = header.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let authority = authority(&header.headers, named.or(from_uri), header.version)?;
+    context.authority = Some(authority);
+    context.target = Some(RequestTarget::parse(raw)?);
+    let (Some(connection), Some(listener)) = (&context.connection, listener(context, &context.gateway)) else { return Ok(()) };
+    let port = if listener.port == 0 { connection.local.port() } else { listener.port };
+    context.forwarded = Some(ForwardedFor::read(&header.headers, connection.peer.ip(), listener.scheme, port, &listener.trusted_proxies));
+    context.trace_id = Some(trace_id(&header.headers, context.created_at, entropy.bytes().unwrap_or_default()));
+    Ok(())
+}
+
+/// An absolute-form target (RFC 9112 §3.2.2) is accepted when it names the same host; its path is what counts.
+fn split_absolute(raw: &[u8]) -> Result<(Option<&[u8]>, &[u8]), Malformed> {
+    let lower = |prefix: &str| raw.len() >= prefix.len() && raw[..prefix.len()].eq_ignore_ascii_case(prefix.as_bytes());
+    let start = match () {
+        () if lower("https://") => 8,
+        () if lower("http://") => 7,
+        () => return Ok((None, raw)),
+    };
+    let rest = &raw[start..];
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let path = if end == rest.len() { &b"/"[..] } else { &rest[end..] };
+    if path.starts_with(b"/") { Ok((Some(&rest[..end]), path)) } else { Err(Malformed::TargetForm) }
+}
+
+/// Exactly one host, wherever it stands (RFC 9112 §3.2, RFC 9113 §8.3.1).
+fn authority(headers: &HeaderMap, named: Option<&[u8]>, version: Version) -> Result<Authority, Malformed> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Some(Authority::parse(host.as_bytes())?),
+        (None, None) if version == Version::HTTP_2 => None,
+        _ => return Err(Malformed::Host),
+    };
+    let named = named.map(Authority::parse).transpose()?;
+    match (named, host) {
+        (Some(named), Some(host)) if named != host => Err(Malformed::HostMismatch),
+        (Some(authority), _) | (None, Some(authority)) => Ok(authority),
+        (None, None) => Err(Malformed::Host),
+    }
+}
+
+fn listener<'g>(context: &RequestContext, gateway: &'g Gateway) -> Option<&'g ListenerRules> {
+    gateway.listeners.get(context.connection.as_ref()?.listener)
+}
+
+/// What the gateway sees. `None` only if `read` has not been done.
+pub(super) fn view<'a>(
+    session: &'a Session,
+    context: &'a RequestContext,
+    gateway: &'a Gateway,
+) -> Option<(RequestView<'a>, &'a ListenerRules)> {
+    let header = session.req_header();
+    let forwarded = context.forwarded.as_ref()?;
+    let view = RequestView {
+        method: &header.method,
+        scheme: forwarded.scheme,
+        authority: context.authority.as_ref()?,
+        target: context.target.as_ref()?,
+        headers: &header.headers,
+        client: forwarded.client,
+        request_id: &context.request_id,
+    };
+    Some((view, listener(context, gateway)?))
+}
+
+/// The answer to a request that has no view.
+pub(super) fn refuse(session: &Session, context: &mut RequestContext, error: Malformed) -> Reply {
+    let gateway = context.gateway.clone();
+    let host = context.authority.as_ref().map(|authority| authority.host().to_owned()).unwrap_or_default();
+    let served = listener(context, &gateway).is_some_and(|listener| listener.hosts.serve(&host));
+    let visitor =
+        Visitor { host: if served { &host } else { "" }, headers: &session.req_header().headers, request_id: &context.request_id };
+    for_malformed(error).reply(&gateway, visitor, None, &mut context.record)
+}

@@ -1,0 +1,70 @@
+//! Answers of our own, onto the wire.
+
+use http::Method;
+use http::header::CONTENT_LENGTH;
+use pingora::ErrorType::{ConnectTimedout, HTTPStatus, ReadTimedout, TLSHandshakeTimedout, WriteTimedout};
+use pingora::http::ResponseHeader;
+use pingora::prelude::Error;
+use pingora::proxy::{FailToProxy, Session};
+use pingora::{ErrorSource, Result};
+
+use super::context::RequestContext;
+use crate::gateway::{Reply, TargetFailure, Visitor, for_target};
+
+/// Writes a whole reply. A request body that has not been read ends the connection: it must never become the next request
+/// (CVE-2025-4366, threat D06); pingora closes in that case.
+pub(super) async fn write(session: &mut Session, context: &mut RequestContext, reply: Reply) -> Result<()> {
+    let mut header = ResponseHeader::build(reply.status, Some(reply.headers.len() + 1))?;
+    if reply.status == 561 {
+        header.set_reason_phrase(Some("Identity Provider Error"))?;
+    }
+    for (name, value) in reply.headers {
+        header.append_header(name, value)?;
+    }
+    header.insert_header(CONTENT_LENGTH, reply.body.len())?;
+    context.status = Some(reply.status);
+    let without_body = session.req_header().method == Method::HEAD || reply.body.is_empty();
+    session.write_response_header(Box::new(header), without_body).await?;
+    if !without_body {
+        session.write_response_body(Some(reply.body), true).await?;
+    }
+    Ok(())
+}
+
+/// A target failed, or the client did. Once the target's answer has begun, all that is left is to end the connection.
+pub(super) async fn target_failed(session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
+    let failure = match (error.etype(), error.esource()) {
+        (HTTPStatus(503), _) => TargetFailure::Unavailable,
+        (ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout, ErrorSource::Upstream) => TargetFailure::Timeout,
+        (_, ErrorSource::Upstream) => TargetFailure::Failed,
+        (_, ErrorSource::Downstream) => return client_failed(session, context),
+        (_, ErrorSource::Internal | ErrorSource::Unset) => TargetFailure::Internal,
+    };
+    let verdict = for_target(failure);
+    if session.response_written().is_some() {
+        context.record.error_reason = Some(verdict.reason);
+        context.record.detail = Some(error.etype().as_str().to_owned());
+        return FailToProxy { error_code: 0, can_reuse_downstream: false };
+    }
+    let status = verdict.status;
+    let gateway = context.gateway.clone();
+    let host = context.authority.as_ref().map(|authority| authority.host().to_owned()).unwrap_or_default();
+    let headers = session.req_header().headers.clone();
+    let visitor = Visitor { host: &host, headers: &headers, request_id: &context.request_id };
+    let reply = verdict.reply(&gateway, visitor, None, &mut context.record);
+    context.record.detail = Some(format!("{failure} ({})", error.etype().as_str()));
+    session.set_keepalive(None);
+    // The client may have gone in the meantime.
+    let _ = write(session, context, reply).await;
+    FailToProxy { error_code: status, can_reuse_downstream: false }
+}
+
+/// It went away, or sent a body that cannot be read.
+fn client_failed(session: &Session, context: &mut RequestContext) -> FailToProxy {
+    context.record.error_reason = Some("ClientClosedConnection");
+    if session.response_written().is_none() {
+        // ALB's status for a client that left.
+        context.status = Some(460);
+    }
+    FailToProxy { error_code: 0, can_reuse_downstream: false }
+}

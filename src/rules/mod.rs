@@ -1,0 +1,9 @@
+//! Listener rules: conditions over the normalised request, by priority, with a default (ALB: Listener rules).
+
+mod condition;
+mod table;
+mod wildcard;
+
+pub use condition::Condition;
+pub use table::{AmbiguousPath, Rule, RuleTable};
+pub use wildcard::{Case, Wildcard, WildcardError};

@@ -1,0 +1,11 @@
+//! The session: what it holds, how it is sealed, how it travels in cookies, how it ends.
+
+mod cookie;
+mod record;
+mod revocations;
+mod seal;
+
+pub use cookie::{MAX_COOKIE_BYTES, MAX_SHARDS, SessionCookie};
+pub use record::{OpenedSession, RecordError, SessionRecord};
+pub use revocations::{EndedSessions, UsedOnce};
+pub use seal::{Purpose, SealError, Sealer, SessionKey, SessionKeyError};

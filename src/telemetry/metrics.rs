@@ -1,0 +1,154 @@
+//! Prometheus metrics (contract §7). No label takes a value from a request.
+
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+use super::Entry;
+use crate::gateway::AuthenticationEvent;
+
+/// All of them, in a registry of their own.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    request_duration: Histogram,
+    auth_success: IntCounterVec,
+    auth_failure: IntCounterVec,
+    auth_error: IntCounterVec,
+    auth_latency: HistogramVec,
+    claims_too_large: IntCounter,
+    jwks_refresh: IntCounterVec,
+    jwks_fetched_at: GaugeVec,
+    jwks_age: GaugeVec,
+    pub active_connections: IntGauge,
+    connect_errors: IntCounterVec,
+    healthy_targets: IntGaugeVec,
+    certificate_expiry: GaugeVec,
+    dropped_log_lines: Gauge,
+}
+
+impl Metrics {
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new_custom(Some("vestibule".to_owned()), None)?;
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let gauges = |name: &str, help: &str, labels: &[&str]| {
+            let gauge = GaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        let request_duration = Histogram::with_opts(
+            HistogramOpts::new("request_duration_seconds", "Time from the request's head to the end of the answer")
+                .buckets(BUCKETS.to_vec()),
+        )?;
+        registry.register(Box::new(request_duration.clone()))?;
+        let auth_latency = HistogramVec::new(
+            HistogramOpts::new("auth_latency_seconds", "Time that a call to the identity provider took").buckets(BUCKETS.to_vec()),
+            &["identity_provider", "endpoint"],
+        )?;
+        registry.register(Box::new(auth_latency.clone()))?;
+        let claims_too_large =
+            IntCounter::new("auth_user_claims_size_exceeded_total", "Logins whose claims and tokens fit into no session")?;
+        registry.register(Box::new(claims_too_large.clone()))?;
+        let active_connections = IntGauge::new("active_connections", "Connections from clients")?;
+        registry.register(Box::new(active_connections.clone()))?;
+        let healthy_targets = IntGaugeVec::new(Opts::new("healthy_targets", "Targets that may receive requests"), &["target_group"])?;
+        registry.register(Box::new(healthy_targets.clone()))?;
+        let dropped_log_lines = Gauge::new("access_log_dropped_lines", "Access log lines that could not be written")?;
+        registry.register(Box::new(dropped_log_lines.clone()))?;
+        Ok(Self {
+            requests: counters("requests_total", "Requests", &["listener", "rule", "status_class"])?,
+            request_duration,
+            auth_success: counters("auth_success_total", "Finished logins", &["identity_provider"])?,
+            auth_failure: counters(
+                "auth_failure_total",
+                "Logins that the person, the browser or the provider's answer made fail",
+                &["identity_provider", "reason"],
+            )?,
+            auth_error: counters("auth_error_total", "Logins that failed because the provider did", &["identity_provider", "reason"])?,
+            auth_latency,
+            claims_too_large,
+            jwks_refresh: counters("jwks_refresh_total", "Attempts to fetch a key set", &["result"])?,
+            jwks_fetched_at: GaugeVec::new(Opts::new("unused", "When a key set was fetched"), &["identity_provider"])?,
+            jwks_age: gauges("jwks_age_seconds", "Age of the key set in use", &["identity_provider"])?,
+            active_connections,
+            connect_errors: counters("upstream_connect_errors_total", "Connections to targets that failed", &["target_group"])?,
+            healthy_targets,
+            certificate_expiry: gauges("certificate_expiry_timestamp_seconds", "When a certificate expires", &["certificate"])?,
+            dropped_log_lines,
+            registry,
+        })
+    }
+
+    /// Counts a finished request.
+    pub fn request(&self, entry: &Entry) {
+        let record = &entry.record;
+        let class = ["1xx", "2xx", "3xx", "4xx", "5xx"].get(usize::from(entry.status / 100).wrapping_sub(1)).copied().unwrap_or("none");
+        let rule = record.rule.as_deref().unwrap_or("none");
+        self.requests.with_label_values(&[entry.listener.as_str(), rule, class]).inc();
+        self.request_duration.observe(entry.elapsed.as_secs_f64());
+        let provider = record.identity_provider.as_deref().unwrap_or("unknown");
+        let reason = record.error_reason.unwrap_or("unknown");
+        match record.event {
+            Some(AuthenticationEvent::Success) => self.auth_success.with_label_values(&[provider]).inc(),
+            Some(AuthenticationEvent::Failure) => self.auth_failure.with_label_values(&[provider, reason]).inc(),
+            Some(AuthenticationEvent::Error) => self.auth_error.with_label_values(&[provider, reason]).inc(),
+            Some(AuthenticationEvent::ClaimsTooLarge) => {
+                self.auth_failure.with_label_values(&[provider, reason]).inc();
+                self.claims_too_large.inc();
+            }
+            None => {}
+        }
+    }
+
+    /// A call to a provider ended.
+    pub fn provider_call(&self, provider: &str, endpoint: &str, seconds: f64) {
+        self.auth_latency.with_label_values(&[provider, endpoint]).observe(seconds);
+    }
+
+    /// A key set was asked for; `now` is in seconds since 1970.
+    pub fn key_set(&self, provider: &str, fetched: bool, now: u64) {
+        self.jwks_refresh.with_label_values(&[if fetched { "success" } else { "failure" }]).inc();
+        if fetched {
+            self.jwks_fetched_at.with_label_values(&[provider]).set(seconds(now));
+            self.jwks_age.with_label_values(&[provider]).set(0.0);
+        }
+    }
+
+    pub fn connect_error(&self, target_group: &str) {
+        self.connect_errors.with_label_values(&[target_group]).inc();
+    }
+
+    pub fn healthy(&self, target_group: &str, count: usize) {
+        self.healthy_targets.with_label_values(&[target_group]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub fn certificate(&self, name: &str, expires_at: i64) {
+        self.certificate_expiry.with_label_values(&[name]).set(seconds(u64::try_from(expires_at).unwrap_or_default()));
+    }
+
+    /// Text exposition format. `providers` are those whose key set has an age.
+    pub fn render(&self, providers: &[&str], now: u64, dropped_log_lines: u64) -> Result<String, prometheus::Error> {
+        self.dropped_log_lines.set(seconds(dropped_log_lines));
+        for provider in providers {
+            let fetched_at = self.jwks_fetched_at.with_label_values(&[provider]).get();
+            if fetched_at > 0.0 {
+                self.jwks_age.with_label_values(&[provider]).set((seconds(now) - fetched_at).max(0.0));
+            }
+        }
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds stay exact in a double for 285 million years")]
+fn seconds(value: u64) -> f64 {
+    value as f64
+}
+
+const BUCKETS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];

@@ -1,0 +1,42 @@
+// The application behind the gateway: remembers every request as it arrived and answers with a small page.
+import { once } from 'node:events';
+import http from 'node:http';
+
+const PAGE = `<!doctype html><html lang="en"><title>The application</title>
+<h1>The application</h1><p><a href="/oauth2/logout">Sign out</a></p></html>`;
+
+export class Target {
+  requests = [];
+  #server = http.createServer(async (incoming, response) => {
+    const body = [];
+    for await (const chunk of incoming) body.push(chunk);
+    const { method, url, headers, rawHeaders } = incoming;
+    // The health check is the gateway's own traffic, and a favicon the browser's.
+    if (url !== '/health' && url !== '/favicon.ico') {
+      this.requests.push({ method, url, headers, rawHeaders, body: Buffer.concat(body).toString() });
+    }
+    response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(PAGE);
+  });
+
+  static async start() {
+    const target = new Target();
+    target.#server.listen(0, '127.0.0.1');
+    await once(target.#server, 'listening');
+    return target;
+  }
+
+  get address() {
+    return `127.0.0.1:${this.#server.address().port}`;
+  }
+
+  /** The last request for exactly this path and query. */
+  request(url) {
+    return this.requests.findLast((request) => request.url === url);
+  }
+
+  async stop() {
+    this.#server.closeAllConnections();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+}
