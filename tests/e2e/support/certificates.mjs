@@ -11,12 +11,12 @@ const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc
 
 export function makeCertificates(folder) {
   const file = (name) => path.join(folder, name);
-  openssl('req', '-x509', ...NEW_KEY, '-keyout', file('ca.key'), '-out', file('ca.pem'), '-days', '2', '-subj', '/CN=End-to-end tests',
+  openssl('req', '-x509', ...NEW_KEY, '-keyout', file('ca.key'), '-out', file('ca.pem'), '-days', '365', '-subj', '/CN=End-to-end tests',
     '-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign,cRLSign');
   openssl('req', ...NEW_KEY, '-keyout', file('server.key'), '-out', file('server.csr'), '-subj', `/CN=${GATEWAY_HOST}`,
     '-addext', `subjectAltName=DNS:${GATEWAY_HOST},DNS:localhost,IP:127.0.0.1`, '-addext', 'extendedKeyUsage=serverAuth');
   openssl('x509', '-req', '-in', file('server.csr'), '-CA', file('ca.pem'), '-CAkey', file('ca.key'), '-CAcreateserial',
-    '-days', '2', '-copy_extensions', 'copyall', '-out', file('server.pem'));
+    '-days', '365', '-copy_extensions', 'copyall', '-out', file('server.pem'));
   return {
     authority: file('ca.pem'),
     certificate: file('server.pem'),
