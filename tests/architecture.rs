@@ -1,5 +1,7 @@
 //! The floors of `docs/architecture.md`, read from the sources: who may name whom, and what must not happen below the line.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

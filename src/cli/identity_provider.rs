@@ -15,7 +15,7 @@ pub(super) fn run(path: Option<&Path>) -> ExitCode {
         Some(path) => {
             let (settings, report) = config::load_identity_provider(path);
             if !report.faults().is_empty() {
-                output::complain(report.render(output::has_color()).trim_end());
+                output::complain(report.render(output::has_color(&std::io::stderr())).trim_end());
             }
             match settings {
                 Some(file) => Settings::from(file),

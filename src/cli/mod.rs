@@ -95,13 +95,21 @@ pub fn run() -> ExitCode {
     let level = arguments.log_level.map(Level::name);
     match arguments.command {
         Command::Demo { port } => {
-            init_log(parse_level(level.unwrap_or("warn")).unwrap_or(tracing::Level::WARN), LogFormat::Text, output::has_color());
+            init_log(
+                parse_level(level.unwrap_or("warn")).unwrap_or(tracing::Level::WARN),
+                LogFormat::Text,
+                output::has_color(&std::io::stderr()),
+            );
             demo::run(port)
         }
         Command::Serve { config } => serve::run(&config, level),
         Command::Check { config, online } => check::run(&config, online),
         Command::IdentityProvider { config } => {
-            init_log(parse_level(level.unwrap_or("info")).unwrap_or(tracing::Level::INFO), LogFormat::Text, output::has_color());
+            init_log(
+                parse_level(level.unwrap_or("info")).unwrap_or(tracing::Level::INFO),
+                LogFormat::Text,
+                output::has_color(&std::io::stderr()),
+            );
             identity_provider::run(config.as_deref())
         }
         Command::Keys { kind: KeyKind::Session } => keys::session(),

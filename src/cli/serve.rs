@@ -13,12 +13,12 @@ pub(super) fn run(path: &Path, level: Option<&str>) -> ExitCode {
     let options = Options::default();
     let (loaded, report) = app::load(path, &options);
     if !report.faults().is_empty() {
-        output::complain(report.render(output::has_color()).trim_end());
+        output::complain(report.render(output::has_color(&std::io::stderr())).trim_end());
     }
     let Some(loaded) = loaded else { return ExitCode::from(AT_FAULT) };
     let log = loaded.log();
     let format = if log.json { LogFormat::Json } else { LogFormat::Text };
-    init_log(parse_level(level.unwrap_or(log.level)).unwrap_or(tracing::Level::INFO), format, output::has_color());
+    init_log(parse_level(level.unwrap_or(log.level)).unwrap_or(tracing::Level::INFO), format, output::has_color(&std::io::stderr()));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -48,7 +48,17 @@ pub(super) fn run(path: &Path, level: Option<&str>) -> ExitCode {
 
 /// SIGTERM drains; so does Ctrl-C, and a second one ends the process at once.
 pub(super) async fn stop_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else { return };
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
+    else {
+        return;
+    };
+    // Without this the signal that elsewhere means "reload" would end the process, and everybody's requests with it.
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::warn!("SIGHUP: this version does not reload; restart it to use a changed configuration");
+        }
+    });
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

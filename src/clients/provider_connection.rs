@@ -53,7 +53,7 @@ impl ProviderConnection {
             metadata: Fetched::new(METADATA_COOL_DOWN),
             keys: Fetched::new(KEYS_COOL_DOWN),
         };
-        if connection.inner.provider.endpoints.are_complete()
+        if !connection.inner.provider.needs_discovery()
             && let Ok(metadata) = ProviderMetadata::configured(&connection.inner.provider)
         {
             connection.metadata.put(metadata);
@@ -71,7 +71,7 @@ impl ProviderConnection {
             loop {
                 let Some(this) = connection.upgrade() else { return };
                 let mut sound = true;
-                if !this.inner.provider.endpoints.are_complete() && metadata_due <= Instant::now() {
+                if this.inner.provider.needs_discovery() && metadata_due <= Instant::now() {
                     sound = this.newer_metadata(this.metadata.current().as_ref()).await.is_ok();
                     if sound {
                         metadata_due = Instant::now() + METADATA_FRESH;

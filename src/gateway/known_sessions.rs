@@ -31,9 +31,15 @@ impl KnownSessions {
         Self(Cache::builder().max_capacity(MAX_KNOWN).time_to_idle(FORGOTTEN_AFTER).build())
     }
 
+    /// The person of an opened session, if still in memory.
+    #[must_use]
+    pub fn get(&self, session: SessionId) -> Option<Arc<Known>> {
+        self.0.get(&session)
+    }
+
     /// The person of an opened session.
     pub fn identity(&self, authenticate: &Authenticate, session: &OpenedSession) -> Result<Arc<Known>, RecordError> {
-        if let Some(known) = self.0.get(&session.id) {
+        if let Some(known) = self.get(session.id) {
             return Ok(known);
         }
         let known = Arc::new(Known { identity: identify(authenticate, session)?, headers: ArcSwapOption::empty() });

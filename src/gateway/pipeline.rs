@@ -83,10 +83,15 @@ async fn authenticate(
     }
     let presented = gateway.authentication.presented(authenticate, request.headers, now);
     if let Presented::Session(session) = &presented {
-        let known = gateway
-            .known
-            .identity(authenticate, session)
-            .map_err(|error| reply::for_session_record(error).reply(gateway, request.visitor(), None, record))?;
+        let known = gateway.known.get(session.id);
+        record.session_was_known = Some(known.is_some());
+        let known = match known {
+            Some(known) => known,
+            None => gateway
+                .known
+                .identity(authenticate, session)
+                .map_err(|error| reply::for_session_record(error).reply(gateway, request.visitor(), None, record))?,
+        };
         record.outcome = Some("session");
         record.subject = Some(known.identity.subject.clone());
         record.session = Some(session.id.hash());

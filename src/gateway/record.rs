@@ -21,6 +21,10 @@ pub struct Record {
     /// The reason in words, for the log of the operator.
     pub detail: Option<String>,
     pub event: Option<AuthenticationEvent>,
+    /// Whether the person of a session was still in memory.
+    pub session_was_known: Option<bool>,
+    /// Sessions that this request has ended.
+    pub revoked: u64,
     /// How long the provider was waited for.
     pub authentication_time: Option<Duration>,
     /// The target of the request is a callback: its query stays out of every log.

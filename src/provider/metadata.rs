@@ -61,7 +61,7 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// Nothing is missing that a login needs: discovery is not asked.
+    /// Nothing is missing that a login needs.
     #[must_use]
     pub fn are_complete(&self) -> bool {
         self.authorization.is_some() && self.token.is_some() && self.keys.is_some()

@@ -56,6 +56,12 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// Whether discovery has to be asked: for endpoints that are not set, or for which of its issuers an emulator calls itself.
+    #[must_use]
+    pub fn needs_discovery(&self) -> bool {
+        !self.endpoints.are_complete() || self.issuers.len() > 1
+    }
+
     /// Binds a sealed session to this very provider: one that is configured anew under the same name does not inherit
     /// the sessions of another (ALBeast: the signed issuer came from the configuration of the moment).
     #[must_use]

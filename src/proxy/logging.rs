@@ -63,12 +63,19 @@ fn url(context: &RequestContext, scheme: Scheme, masks_query: bool) -> String {
     let Some(authority) = &context.authority else { return "-".to_owned() };
     let port = authority.port().unwrap_or(scheme.default_port());
     let (path, query) = context.target.as_ref().map_or(("/-", None), |target| (target.path(), target.query()));
-    let is_ours = path.starts_with(context.gateway.prefix.as_str());
     match query {
-        Some(_) if masks_query || is_ours => format!("{}://{}:{port}{path}?[masked]", scheme.as_str(), authority.host()),
+        Some(query) if masks_query || path.starts_with(context.gateway.prefix.as_str()) || looks_like_a_callback(query) => {
+            format!("{}://{}:{port}{path}?[masked]", scheme.as_str(), authority.host())
+        }
         Some(query) => format!("{}://{}:{port}{path}?{query}", scheme.as_str(), authority.host()),
         None => format!("{}://{}:{port}{path}", scheme.as_str(), authority.host()),
     }
+}
+
+/// A callback under another spelling of its path, or another gateway's, is no place for a code either.
+fn looks_like_a_callback(query: &str) -> bool {
+    let has = |wanted: &str| query.split('&').any(|pair| pair.split('=').next().is_some_and(|name| name.eq_ignore_ascii_case(wanted)));
+    (has("code") && has("state")) || has("id_token") || has("access_token")
 }
 
 fn kind(session: &Session, tls: bool, status: u16) -> &'static str {

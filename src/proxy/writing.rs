@@ -2,14 +2,17 @@
 
 use http::Method;
 use http::header::CONTENT_LENGTH;
-use pingora::ErrorType::{ConnectTimedout, HTTPStatus, ReadTimedout, TLSHandshakeTimedout, WriteTimedout};
+use pingora::ErrorType::{
+    ConnectTimedout, ConnectionClosed, H2Error, HTTPStatus, ReadError, ReadTimedout, TLSHandshakeTimedout, WriteError, WriteTimedout,
+};
 use pingora::http::ResponseHeader;
 use pingora::prelude::Error;
 use pingora::proxy::{FailToProxy, Session};
 use pingora::{ErrorSource, Result};
 
 use super::context::RequestContext;
-use crate::gateway::{Reply, TargetFailure, Visitor, for_target};
+use crate::gateway::{Reply, TargetFailure, Visitor, for_malformed, for_target};
+use crate::message::Malformed;
 
 /// Writes a whole reply. A request body that has not been read ends the connection: it must never become the next request
 /// (CVE-2025-4366, threat D06); pingora closes in that case.
@@ -33,14 +36,14 @@ pub(super) async fn write(session: &mut Session, context: &mut RequestContext, r
 
 /// A target failed, or the client did. Once the target's answer has begun, all that is left is to end the connection.
 pub(super) async fn target_failed(session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
-    let failure = match (error.etype(), error.esource()) {
-        (HTTPStatus(503), _) => TargetFailure::Unavailable,
-        (ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout, ErrorSource::Upstream) => TargetFailure::Timeout,
-        (_, ErrorSource::Upstream) => TargetFailure::Failed,
-        (_, ErrorSource::Downstream) => return client_failed(session, context),
-        (_, ErrorSource::Internal | ErrorSource::Unset) => TargetFailure::Internal,
+    let verdict = match (error.etype(), error.esource()) {
+        (ReadError | WriteError | ConnectionClosed | ReadTimedout | WriteTimedout | H2Error, ErrorSource::Downstream) => {
+            return client_failed(session, context);
+        }
+        // A nominated header that must not be taken out, a chunk that is none.
+        (_, ErrorSource::Downstream) => for_malformed(Malformed::Head),
+        (error, source) => for_target(target_failure(error, source)),
     };
-    let verdict = for_target(failure);
     if session.response_written().is_some() {
         context.record.error_reason = Some(verdict.reason);
         context.record.detail = Some(error.etype().as_str().to_owned());
@@ -51,15 +54,25 @@ pub(super) async fn target_failed(session: &mut Session, error: &Error, context:
     let host = context.authority.as_ref().map(|authority| authority.host().to_owned()).unwrap_or_default();
     let headers = session.req_header().headers.clone();
     let visitor = Visitor { host: &host, headers: &headers, request_id: &context.request_id };
+    let detail = verdict.detail.clone();
     let reply = verdict.reply(&gateway, visitor, None, &mut context.record);
-    context.record.detail = Some(format!("{failure} ({})", error.etype().as_str()));
+    context.record.detail = Some(format!("{} ({})", detail, error.etype().as_str()));
     session.set_keepalive(None);
     // The client may have gone in the meantime.
     let _ = write(session, context, reply).await;
     FailToProxy { error_code: status, can_reuse_downstream: false }
 }
 
-/// It went away, or sent a body that cannot be read.
+fn target_failure(error: &pingora::ErrorType, source: &ErrorSource) -> TargetFailure {
+    match (error, source) {
+        (HTTPStatus(503), _) => TargetFailure::Unavailable,
+        (ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout, ErrorSource::Upstream) => TargetFailure::Timeout,
+        (_, ErrorSource::Upstream) => TargetFailure::Failed,
+        (_, ErrorSource::Downstream | ErrorSource::Internal | ErrorSource::Unset) => TargetFailure::Internal,
+    }
+}
+
+/// It went away, or sends nothing any more.
 fn client_failed(session: &Session, context: &mut RequestContext) -> FailToProxy {
     context.record.error_reason = Some("ClientClosedConnection");
     if session.response_written().is_none() {

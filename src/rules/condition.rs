@@ -15,6 +15,17 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// Whether this holds for every request for which `other` holds. Says no where it cannot tell.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let all = |wide: &[Wildcard], narrow: &[Wildcard]| narrow.iter().all(|narrow| wide.iter().any(|wide| wide.covers(narrow)));
+        match (self, other) {
+            (Self::HostHeader(wide), Self::HostHeader(narrow)) | (Self::PathPattern(wide), Self::PathPattern(narrow)) => all(wide, narrow),
+            (Self::HttpRequestMethod(wide), Self::HttpRequestMethod(narrow)) => narrow.iter().all(|method| wide.contains(method)),
+            (Self::HostHeader(_) | Self::PathPattern(_) | Self::HttpRequestMethod(_), _) => false,
+        }
+    }
+
     /// `path` is the reading of the path that is being tried.
     pub(super) fn holds(&self, request: &RequestView<'_>, path: &str) -> bool {
         match self {

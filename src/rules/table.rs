@@ -44,6 +44,15 @@ impl<T> RuleTable<T> {
         Ok(position.map_or(&self.default, |index| &self.rules[index].then))
     }
 
+    /// Pairs of priorities: a rule that can never match, and the earlier one that takes all of its requests.
+    #[must_use]
+    pub fn shadowed(&self) -> Vec<(u32, u32)> {
+        let takes_all =
+            |early: &Rule<T>, late: &Rule<T>| early.conditions.iter().all(|wide| late.conditions.iter().any(|narrow| wide.covers(narrow)));
+        let earlier = |index: usize| self.rules[..index].iter().find(|early| takes_all(early, &self.rules[index]));
+        (0..self.rules.len()).filter_map(|index| Some((self.rules[index].priority, earlier(index)?.priority))).collect()
+    }
+
     pub fn all(&self) -> impl Iterator<Item = &T> {
         self.rules.iter().map(|rule| &rule.then).chain([&self.default])
     }

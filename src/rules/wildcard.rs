@@ -40,6 +40,18 @@ impl Wildcard {
         Ok(Self(bytes))
     }
 
+    /// Whether every text that `other` matches is matched here too. Says no where it cannot tell.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        if self.0 == other.0 {
+            return true;
+        }
+        match self.0.split_last() {
+            Some((b'*', prefix)) if !prefix.contains(&b'*') && !prefix.contains(&b'?') => other.0.starts_with(prefix),
+            _ => false,
+        }
+    }
+
     /// Linear in practice and never worse than pattern × text: only the last `*` is ever tried again.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {

@@ -25,6 +25,8 @@ pub struct Metrics {
     connect_errors: IntCounterVec,
     healthy_targets: IntGaugeVec,
     certificate_expiry: GaugeVec,
+    session_cache: IntCounterVec,
+    sessions_revoked: IntCounter,
     dropped_log_lines: Gauge,
 }
 
@@ -54,6 +56,8 @@ impl Metrics {
         let claims_too_large =
             IntCounter::new("auth_user_claims_size_exceeded_total", "Logins whose claims and tokens fit into no session")?;
         registry.register(Box::new(claims_too_large.clone()))?;
+        let sessions_revoked = IntCounter::new("sessions_revoked_total", "Sessions that were ended before their time")?;
+        registry.register(Box::new(sessions_revoked.clone()))?;
         let active_connections = IntGauge::new("active_connections", "Connections from clients")?;
         registry.register(Box::new(active_connections.clone()))?;
         let healthy_targets = IntGaugeVec::new(Opts::new("healthy_targets", "Targets that may receive requests"), &["target_group"])?;
@@ -79,6 +83,12 @@ impl Metrics {
             connect_errors: counters("upstream_connect_errors_total", "Connections to targets that failed", &["target_group"])?,
             healthy_targets,
             certificate_expiry: gauges("certificate_expiry_timestamp_seconds", "When a certificate expires", &["certificate"])?,
+            session_cache: counters(
+                "session_cache_total",
+                "Requests with a session whose person was, or was not, still in memory",
+                &["result"],
+            )?,
+            sessions_revoked,
             dropped_log_lines,
             registry,
         })
@@ -91,6 +101,10 @@ impl Metrics {
         let rule = record.rule.as_deref().unwrap_or("none");
         self.requests.with_label_values(&[entry.listener.as_str(), rule, class]).inc();
         self.request_duration.observe(entry.elapsed.as_secs_f64());
+        if let Some(known) = record.session_was_known {
+            self.session_cache.with_label_values(&[if known { "hit" } else { "miss" }]).inc();
+        }
+        self.sessions_revoked.inc_by(record.revoked);
         let provider = record.identity_provider.as_deref().unwrap_or("unknown");
         let reason = record.error_reason.unwrap_or("unknown");
         match record.event {

@@ -18,6 +18,7 @@ impl Entry {
             Some("signed_in") => ("signed in", who),
             Some("signed_out") => ("signed out", ""),
             Some("session") => (who, ""),
+            Some("refused") if record.error_reason == Some("AuthMissingCookie") => ("refused", "not signed in"),
             Some("refused" | "failed") => (record.error_reason.unwrap_or("refused"), record.detail.as_deref().unwrap_or("")),
             _ => ("", ""),
         };

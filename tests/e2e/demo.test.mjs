@@ -85,6 +85,11 @@ test('alice signs in with her password and sees who she is, and signs out again'
   await looksCaredFor(page, 'signed in');
   await page.screenshot({ path: screenshotFile('demo-3-signed-in'), fullPage: true });
 
+  await page.getByRole('button', { name: 'As you' }).click();
+  await page.locator('#answer').getByText('alice').first().waitFor();
+  await page.getByRole('button', { name: 'As a stranger' }).click();
+  await page.locator('#answer').getByText('401').first().waitFor();
+
   await page.getByRole('link', { name: /sign out/i }).or(page.getByRole('button', { name: /sign out/i })).first().click();
   await page.getByText('You are signed out.').waitFor();
   await looksCaredFor(page, 'signed out');

@@ -93,3 +93,21 @@ test('a rule without authenticate forwards without identity even to a person who
   assert.equal(headers.cookie, undefined);
   await person.close();
 });
+
+test('a page\'s script may ask who is signed in, and gets no token (S24)', async () => {
+  const { gateway, provider } = world;
+  const person = await newPerson(browser);
+  const page = await person.newPage();
+  await page.goto(gateway.url('/public/page'));
+  const out = await fetchFromPage(page, '/oauth2/session');
+  assert.match(out.type, /^application\/json/);
+  assert.ok(!out.text.includes('alice'));
+
+  await signIn(page, gateway.url('/'));
+  const { status, text } = await fetchFromPage(page, '/oauth2/session');
+  assert.equal(status, 200);
+  assert.ok(Object.values(JSON.parse(text)).includes('alice'), text);
+  for (const token of provider.issued) assert.ok(!text.includes(token));
+  assert.doesNotMatch(text, /eyJ/, 'no JSON Web Token');
+  await person.close();
+});

@@ -32,6 +32,7 @@ test('a person who asks for a page signs in and ends at exactly that page, query
   await page.getByRole('heading', { name: 'The application' }).waitFor();
   assert.equal(page.url(), gateway.url(PAGE));
   assert.deepEqual(target.requests.map(({ url }) => url), [PAGE]);
+  assert.equal(await page.evaluate(() => performance.getEntriesByType('navigation')[0].nextHopProtocol), 'h2');
   await person.close();
 });
 

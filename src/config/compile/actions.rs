@@ -25,7 +25,12 @@ pub(super) struct Place<'a> {
     pub(super) groups: &'a Groups,
 }
 
-pub(super) fn condition(context: &mut Context<'_>, raw: &raw::Condition) -> Option<Condition> {
+pub(super) fn condition(context: &mut Context<'_>, at: &Located<raw::Condition>) -> Option<Condition> {
+    let raw = &at.value;
+    let (raw::Condition::HostHeader(values) | raw::Condition::PathPattern(values) | raw::Condition::HttpRequestMethod(values)) = raw;
+    if values.is_empty() {
+        context.error_hint(at, "a condition without values never holds", "name at least one, or remove the condition");
+    }
     let mut patterns = |values: &[Located<String>], case: Case| -> Option<Vec<Wildcard>> {
         let compiled: Vec<_> = values
             .iter()

@@ -62,7 +62,11 @@ pub(super) fn open(context: &mut Context<'_>, raw: &raw::Certificate) -> Option<
         return None;
     }
     if expires_at - now < WARN_BEFORE_EXPIRY {
-        context.warn(&raw.certificate, format!("{} expires in {} days", raw.certificate.value, (expires_at - now) / 86_400), "renew it");
+        context.warn(
+            &raw.certificate,
+            format!("{} expires in less than {} days", raw.certificate.value, (expires_at - now) / 86_400 + 1),
+            "renew it",
+        );
     }
     let key = CertifiedKey::new(chain, signing_key);
     if key.keys_match().is_err() {

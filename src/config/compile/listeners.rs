@@ -152,14 +152,18 @@ fn rules(
         Protocol::Http => Scheme::Http,
     };
     let port = raw.address.value.parse::<SocketAddr>().map(|address| address.port()).unwrap_or_default();
-    sound.then(|| ListenerRules {
-        name: raw.address.value.clone(),
-        scheme,
-        hosts,
-        trusted_proxies,
-        rules: RuleTable::new(table, default),
-        port,
-    })
+    let table = RuleTable::new(table, default);
+    for (late, early) in table.shadowed() {
+        let place = |priority: u32| raw.rules.iter().find(|rule| rule.priority.value == priority).map(|rule| &rule.priority);
+        if let (Some(late), Some(early)) = (place(late), place(early)) {
+            context.warn(
+                late,
+                format!("can never match: rule {} takes every such request first (line {})", early.value, early.span.line),
+                "give it a lower priority number, or remove it",
+            );
+        }
+    }
+    sound.then(|| ListenerRules { name: raw.address.value.clone(), scheme, hosts, trusted_proxies, rules: table, port })
 }
 
 fn check_priority<'r>(context: &mut Context<'_>, priority: &'r Located<u32>, seen: &mut Vec<&'r Located<u32>>) {

@@ -117,7 +117,7 @@ section! {
         /// 1 to 50000, unique within the listener.
         priority: Located<u32>,
         /// All must hold; the values of one condition are alternatives.
-        conditions: Located<Vec<Condition>>,
+        conditions: Located<Vec<Located<Condition>>>,
         /// authenticate first, then one routing action.
         actions: Located<Vec<Action>>,
     }

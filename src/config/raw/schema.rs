@@ -12,8 +12,53 @@ use crate::config::reader::{Located, Seconds};
 pub(in crate::config) fn schema() -> Value {
     let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Root>();
     schema.insert("title".to_owned(), "Vestibule".into());
-    schema.to_value()
+    let mut value = schema.to_value();
+    as_the_reader_has_it(&mut value);
+    value
 }
+
+/// An absent list or map is an empty one, and a key with nothing behind it is an error: schemars would say the opposite of both.
+fn as_the_reader_has_it(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            if let Some(Value::Array(choices)) = members.get_mut("anyOf") {
+                choices.retain(|choice| choice.get("type") != Some(&Value::from("null")));
+                if choices.len() == 1
+                    && let Value::Object(only) = choices.remove(0)
+                {
+                    members.remove("anyOf");
+                    members.extend(only);
+                }
+            }
+            if let Some(Value::Array(kinds)) = members.get_mut("type") {
+                kinds.retain(|kind| kind != "null");
+                if kinds.len() == 1 {
+                    let kind = kinds.remove(0);
+                    members.insert("type".to_owned(), kind);
+                }
+            }
+            if let Some(Value::Array(required)) = members.get_mut("required") {
+                required.retain(|name| name.as_str().is_some_and(|name| !EMPTY_WHEN_ABSENT.contains(&name)));
+            }
+            members.values_mut().for_each(as_the_reader_has_it);
+        }
+        Value::Array(items) => items.iter_mut().for_each(as_the_reader_has_it),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Lists and maps that may be left out. Those that may not (`listeners`, `keys`, `targets`, …) say so when they are empty.
+const EMPTY_WHEN_ABSENT: [&str; 9] = [
+    "hosts",
+    "certificates",
+    "trusted_proxies",
+    "rules",
+    "identity_providers",
+    "target_groups",
+    "claims",
+    "logout_return_to",
+    "authentication_request_extra_params",
+];
 
 macro_rules! schema_of {
     ($type:ty, $name:literal, $generator:ident => $schema:expr) => {
@@ -75,6 +120,10 @@ impl<T: JsonSchema> JsonSchema for Located<T> {
 
     fn schema_name() -> Cow<'static, str> {
         T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {

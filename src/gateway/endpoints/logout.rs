@@ -33,6 +33,7 @@ pub(super) async fn serve(
     for (_, session) in &sessions {
         gateway.authentication.ended.end(session.id, now);
         gateway.known.forget(session.id);
+        record.revoked += 1;
     }
     let elsewhere = match &person {
         Some(person) => at_provider(gateway, authenticate, request, person, wanted.as_deref(), now).await,

@@ -23,7 +23,7 @@ export async function launchBrowser() {
 /** A new person: a profile without a cookie. */
 export async function newPerson(browser, options = {}) {
   const person = await browser.newContext({ ignoreHTTPSErrors: true, locale: 'en-GB', ...options });
-  person.setDefaultTimeout(15_000);
+  person.setDefaultTimeout(20_000);
   return person;
 }
 

@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 /** Calls `probe` until it answers something truthy, and gives that back. */
-export async function eventually(what, probe, withinSeconds = 15) {
+export async function eventually(what, probe, withinSeconds = 20) {
   const end = Date.now() + withinSeconds * 1000;
   for (;;) {
     const answer = await probe();
