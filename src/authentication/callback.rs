@@ -11,7 +11,7 @@ use super::browser_nonce::BrowserNonce;
 use super::session_check::ISSUER;
 use super::{Authenticate, Authentication, LoginState, Presented, ProviderClientError};
 use crate::clock::UnixTime;
-use crate::identity::SessionId;
+use crate::identity::{SessionId, display_name};
 use crate::provider::{
     AuthorizationResponse, AuthorizationResponseError, CallError, CodeVerifier, IdTokenError, IdTokenExpectations, ProviderMetadata,
     TokenError, TokenResponse, UserInfoError, code_exchange, merge, user_info_call, user_info_claims, verify_claims,
@@ -87,6 +87,7 @@ pub struct SignedIn {
     /// Absolute, on the origin where the login began.
     pub location: String,
     pub subject: String,
+    pub display_name: String,
     pub session: SessionId,
 }
 
@@ -158,6 +159,7 @@ impl Authentication {
         }
         let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned();
         claims.insert(ISSUER.to_owned(), metadata.issuer.to_string().into());
+        let display_name = display_name(&claims).unwrap_or(&subject).to_owned();
         let record = SessionRecord {
             id: SessionId(self.entropy.bytes()?),
             signed_in_at: now,
@@ -168,7 +170,7 @@ impl Authentication {
         };
         let set_cookies = self.session_cookies(authenticate, &record)?;
         self.end_former_session(authenticate, headers, now);
-        Ok(SignedIn { set_cookies, location: format!("{}{}", login.origin, login.return_to), subject, session: record.id })
+        Ok(SignedIn { set_cookies, location: format!("{}{}", login.origin, login.return_to), subject, display_name, session: record.id })
     }
 
     async fn exchange(

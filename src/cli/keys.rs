@@ -11,32 +11,29 @@ use crate::clients::system_entropy;
 use crate::identity_headers::SigningKey;
 use crate::session::SessionKey;
 
-pub(super) fn session() -> ExitCode {
-    match SessionKey::generate(&system_entropy()) {
-        Ok(key) => {
-            output::print(&key);
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            output::complain(&error.to_string());
-            ExitCode::from(FAILED)
-        }
-    }
+pub(super) fn session(file: Option<&Path>) -> ExitCode {
+    give(SessionKey::generate(&system_entropy()).map_err(|error| error.to_string()), file)
 }
 
 pub(super) fn signing(file: Option<&Path>) -> ExitCode {
-    let pem = match SigningKey::generate(&system_entropy()) {
-        Ok(pem) => pem,
+    give(SigningKey::generate(&system_entropy()).map_err(|error| error.to_string()), file)
+}
+
+/// On standard output, or into a new file that only its owner may read.
+fn give(key: Result<String, String>, file: Option<&Path>) -> ExitCode {
+    let key = match key {
+        Ok(key) => key,
         Err(error) => {
-            output::complain(&error.to_string());
+            output::complain(&error);
             return ExitCode::from(FAILED);
         }
     };
+    let key = key.trim_end();
     let Some(file) = file else {
-        output::print(pem.trim_end());
+        output::print(key);
         return ExitCode::SUCCESS;
     };
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).and_then(|mut out| out.write_all(pem.as_bytes()));
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).and_then(|mut out| writeln!(out, "{key}"));
     match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -73,9 +73,13 @@ enum Command {
 
 #[derive(Subcommand)]
 enum KeyKind {
-    /// Prints a fresh session key: 32 bytes, base64
-    Session,
-    /// Prints, or writes, a fresh P-256 signing key: PKCS#8, PEM
+    /// A fresh session key: 32 bytes, base64
+    Session {
+        /// Writes here, readable by the owner alone, instead of standard output. An existing file is kept.
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// A fresh P-256 signing key: PKCS#8, PEM
     Signing {
         /// Writes here, readable by the owner alone, instead of standard output. An existing file is kept.
         #[arg(value_name = "FILE")]
@@ -112,7 +116,7 @@ pub fn run() -> ExitCode {
             );
             identity_provider::run(config.as_deref())
         }
-        Command::Keys { kind: KeyKind::Session } => keys::session(),
+        Command::Keys { kind: KeyKind::Session { file } } => keys::session(file.as_deref()),
         Command::Keys { kind: KeyKind::Signing { file } } => keys::signing(file.as_deref()),
         Command::Schema => {
             output::print(&format!("{:#}", crate::config::schema()));

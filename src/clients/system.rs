@@ -1,7 +1,7 @@
 //! The machine's clock and random source: the only places that read them.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::clock::{Clock, UnixTime};
 use crate::secret::Entropy;
@@ -11,10 +11,18 @@ use crate::secret::Entropy;
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the place")]
     fn now(&self) -> UnixTime {
-        UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+        UnixTime(since_1970().as_secs())
     }
+
+    fn now_in_microseconds(&self) -> u64 {
+        u64::try_from(since_1970().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// The operating system's randomness, by aws-lc.

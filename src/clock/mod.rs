@@ -28,4 +28,9 @@ impl UnixTime {
 /// Where the time comes from.
 pub trait Clock: Send + Sync {
     fn now(&self) -> UnixTime;
+
+    /// Microseconds since 1970, for lines of a log that are to be put in order.
+    fn now_in_microseconds(&self) -> u64 {
+        self.now().0.saturating_mul(1_000_000)
+    }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::known_sessions::Known;
 use super::reply::{self, Visitor};
 use super::{Gateway, ListenerRules, Record, Reply, RoutingAction, RuleActions, TargetGroup, endpoints};
-use crate::authentication::{Authenticate, Decision, OnUnauthenticatedRequest, Presented, decide, is_cors_preflight};
+use crate::authentication::{Authenticate, Decision, Presented, decide, is_cors_preflight};
 use crate::clock::UnixTime;
 use crate::identity_headers::IdentityHeaders;
 use crate::message::{Malformed, RequestView, Scheme, shows_page};
@@ -53,7 +53,7 @@ pub async fn handle(
         }
         RoutingAction::Redirect(redirect) => {
             record.actions.push("redirect");
-            Err(redirect.reply(request, listener.port))
+            Err(redirect.reply(request))
         }
         RoutingAction::FixedResponse(fixed) => {
             record.actions.push("fixed-response");
@@ -94,14 +94,14 @@ async fn authenticate(
         };
         record.outcome = Some("session");
         record.subject = Some(known.identity.subject.clone());
+        record.display_name = Some(known.identity.display_name().to_owned());
         record.session = Some(session.id.hash());
         return Ok(Some(known));
     }
     challenge(gateway, authenticate, &presented, request, now, record).await.map(|()| None)
 }
 
-/// What a request without a session gets. Cookies that are no session are taken away with it, so that they are not sent again
-/// and again.
+/// What a request without a session gets.
 async fn challenge(
     gateway: &Gateway,
     authenticate: &Authenticate,
@@ -110,7 +110,6 @@ async fn challenge(
     now: UnixTime,
     record: &mut Record,
 ) -> Result<(), Reply> {
-    let stale = matches!(presented, Presented::Unusable | Presented::Ended | Presented::Expired(_));
     let reason = match presented {
         Presented::Nothing => "AuthMissingCookie",
         Presented::Unusable => "AuthInvalidCookie",
@@ -126,13 +125,13 @@ async fn challenge(
         Decision::Redirect => endpoints::login::begin(gateway, authenticate, request, request.target.as_str(), now, record).await,
         Decision::Refuse => refuse(gateway, authenticate, request, reason, record),
     };
-    if stale {
+    if !matches!(presented, Presented::Nothing) {
         record.error_reason.get_or_insert(reason);
-        // In deny mode the expired cookie is what makes the next navigation go to the provider (contract §6).
-        let keeps = authenticate.on_unauthenticated_request == OnUnauthenticatedRequest::Deny && matches!(presented, Presented::Expired(_));
-        if !keeps {
-            return Err(reply.with_cookies(authenticate.cookie.delete()));
-        }
+    }
+    // Only what will never open again is taken away. An expired session stays: in deny mode it is what sends the next navigation
+    // to the provider (contract §6), and a late answer to a request of before must not delete the cookies of a new login.
+    if matches!(presented, Presented::Unusable | Presented::Ended) {
+        return Err(reply.with_cookies(authenticate.cookie.delete()));
     }
     Err(reply)
 }

@@ -13,6 +13,8 @@ pub struct Record {
     pub actions: Vec<&'static str>,
     pub identity_provider: Option<Arc<str>>,
     pub subject: Option<String>,
+    /// How a page calls the person, for the log of `demo` only.
+    pub display_name: Option<String>,
     /// A hash.
     pub session: Option<String>,
     /// `session`, `anonymous`, `redirected`, `refused`, `signed_in`, `signed_out`, `failed`.

@@ -49,8 +49,8 @@ impl Redirect {
 
     /// Always an absolute URL, so that a path of `//elsewhere` stays a path.
     #[must_use]
-    pub fn reply(&self, request: &RequestView<'_>, port: u16) -> Reply {
-        let port_text = port.to_string();
+    pub fn reply(&self, request: &RequestView<'_>) -> Reply {
+        let port_text = request.port.to_string();
         let fill = |template: &str| {
             template
                 .replace("#{protocol}", request.scheme.as_str())

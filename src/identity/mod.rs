@@ -47,12 +47,17 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// How a page calls this person: the e-mail address, the user name, or the subject.
+    /// How a page or a person's log calls them: the user name, the e-mail address, or the subject.
     #[must_use]
     pub fn display_name(&self) -> &str {
-        ["email", "preferred_username", "cognito:username", "username", "name"]
-            .iter()
-            .find_map(|name| self.claims.get(*name).and_then(Value::as_str))
-            .unwrap_or(&self.subject)
+        display_name(&self.claims).unwrap_or(&self.subject)
     }
+}
+
+/// The best of the claims by which people know each other.
+#[must_use]
+pub fn display_name(claims: &Map<String, Value>) -> Option<&str> {
+    ["preferred_username", "cognito:username", "username", "email", "name"]
+        .iter()
+        .find_map(|name| claims.get(*name).and_then(Value::as_str))
 }

@@ -12,6 +12,8 @@ pub struct RequestView<'a> {
     pub method: &'a Method,
     /// As the visitor's browser sees it: a trusted proxy's `X-Forwarded-Proto` counts.
     pub scheme: Scheme,
+    /// The port that the browser has connected to.
+    pub port: u16,
     pub authority: &'a Authority,
     pub target: &'a RequestTarget,
     pub headers: &'a HeaderMap,

@@ -62,7 +62,10 @@ impl RequestContext {
     }
 
     /// The head is here: the clock for it stops, the one for the request starts.
-    pub(super) fn begin(&mut self, session: &Session, entropy: &Entropy) {
+    pub(super) fn begin(&mut self, session: &mut Session, entropy: &Entropy) {
+        // RFC 9112 §9.3.2. Off, the first of two requests in one segment would be refused for the second. Each still goes through
+        // every phase, and a body that is not read still ends the connection.
+        session.set_pipelining_enabled(true);
         self.started = Instant::now();
         self.is_http1 = !session.is_http2();
         let digest = session.digest().and_then(|digest| digest.proxy_digest.as_deref());

@@ -7,11 +7,10 @@ use http::header::USER_AGENT;
 use pingora::proxy::Session;
 
 use super::context::RequestContext;
-use crate::clock::UnixTime;
 use crate::message::Scheme;
 use crate::telemetry::Entry;
 
-pub(super) fn entry(session: &Session, context: &mut RequestContext, now: UnixTime) -> Entry {
+pub(super) fn entry(session: &Session, context: &mut RequestContext, finished_at: u64) -> Entry {
     let header = session.req_header();
     let connection = context.connection.as_ref();
     let listener = connection.and_then(|connection| context.gateway.listeners.get(connection.listener));
@@ -26,8 +25,7 @@ pub(super) fn entry(session: &Session, context: &mut RequestContext, now: UnixTi
     Entry {
         listener: listener.map(|listener| listener.name.clone()).unwrap_or_default(),
         kind: kind(session, tls.is_some(), status),
-        created_at: context.created_at,
-        finished_at: now,
+        finished_at,
         elapsed: context.started.elapsed(),
         client: connection.map_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), |connection| connection.peer),
         target: context.target_name.clone(),

@@ -59,7 +59,7 @@ impl ProxyHttp for Proxy {
         };
         let started = Instant::now();
         let decision = handle(&gateway, listener, &request, now, &mut record).await;
-        if record.masks_query {
+        if record.masks_query || record.outcome == Some("redirected") {
             record.authentication_time = Some(started.elapsed());
         }
         context.record = record;
@@ -111,7 +111,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut RequestContext) {
-        let entry = logging::entry(session, context, self.clock.now());
+        let entry = logging::entry(session, context, self.clock.now_in_microseconds());
         self.metrics.request(&entry);
         self.access_log.write(&entry);
         context.end();

@@ -79,6 +79,7 @@ pub(super) fn view<'a>(
     let view = RequestView {
         method: &header.method,
         scheme: forwarded.scheme,
+        port: forwarded.port,
         authority: context.authority.as_ref()?,
         target: context.target.as_ref()?,
         headers: &header.headers,

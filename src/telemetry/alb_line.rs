@@ -37,7 +37,7 @@ impl Entry {
             quoted(self.server_name.as_deref()),
             quoted(None),
             record.rule_priority.map_or_else(|| "-1".to_owned(), |priority| priority.to_string()),
-            timestamp(self.created_at),
+            timestamp(self.created_at()),
             quoted(Some(actions.as_str()).filter(|actions| !actions.is_empty())),
             quoted(record.redirect_url.as_deref()),
             quoted(record.error_reason.and_then(aws_reason)),
@@ -45,7 +45,7 @@ impl Entry {
             quoted(target_status.as_deref()),
             quoted(None),
             quoted(None),
-            format!("TID_{}", self.request_id),
+            format!("TID_{:0>32}", self.request_id),
         ]
         .join(" ")
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::clock::UnixTime;
 use crate::gateway::Record;
 
 /// Everything that is known once the answer has been sent.
@@ -16,9 +15,9 @@ pub struct Entry {
     pub listener: String,
     /// ALB's `type`: `http`, `https`, `h2`, `ws`, `wss`.
     pub kind: &'static str,
-    pub created_at: UnixTime,
-    pub finished_at: UnixTime,
-    /// Microseconds within the second, so that lines sort.
+    /// Microseconds since 1970.
+    pub finished_at: u64,
+    /// From the request's head to the end of the answer.
     pub elapsed: Duration,
     pub client: SocketAddr,
     pub target: Option<String>,
@@ -54,8 +53,9 @@ impl Entry {
         put("listener", self.listener.clone().into());
         put("client_port", self.client.to_string().into());
         put("target_port", dash(self.target.as_deref()));
-        put("request_processing_time", seconds(Some(self.elapsed.saturating_sub(self.target_time.unwrap_or_default()))));
+        put("request_processing_time", seconds(self.target_time.map(|time| self.elapsed.saturating_sub(time))));
         put("target_processing_time", seconds(self.target_time));
+        put("response_processing_time", seconds(self.target_time.map(|_| Duration::ZERO)));
         put("elb_status_code", self.status.into());
         put("target_status_code", self.target_status.map_or_else(|| "-".into(), Value::from));
         put("received_bytes", self.received_bytes.into());
@@ -68,10 +68,15 @@ impl Entry {
         put("trace_id", dash(self.trace_id.as_deref()));
         put("domain_name", dash(self.server_name.as_deref()));
         put("matched_rule_priority", record.rule_priority.map_or_else(|| "-".into(), Value::from));
-        put("request_creation_time", timestamp(self.created_at).into());
+        put("request_creation_time", timestamp(self.created_at()).into());
         put("actions_executed", record.actions.join(",").into());
         put("redirect_url", dash(record.redirect_url.as_deref()));
         put("error_reason", dash(record.error_reason));
+        put("target_port_list", dash(self.target.as_deref()));
+        put("target_status_code_list", self.target_status.map_or_else(|| "-".into(), |status| status.to_string().into()));
+        put("classification", "-".into());
+        put("classification_reason", "-".into());
+        put("conn_trace_id", "-".into());
         put("error_detail", dash(record.detail.as_deref()));
         put("identity_provider", dash(record.identity_provider.as_deref()));
         put("subject", dash(record.subject.as_deref()));
@@ -80,6 +85,10 @@ impl Entry {
         put("auth_latency_ms", record.authentication_time.map_or(Value::Null, |time| json!(time.as_secs_f64() * 1000.0)));
         put("duration_ms", json!(self.elapsed.as_secs_f64() * 1000.0));
         Value::Object(line)
+    }
+
+    pub(super) fn created_at(&self) -> u64 {
+        self.finished_at.saturating_sub(u64::try_from(self.elapsed.as_micros()).unwrap_or(u64::MAX))
     }
 
     /// `GET https://host:443/path HTTP/2.0`
@@ -96,10 +105,8 @@ fn seconds(time: Option<Duration>) -> Value {
     time.map_or(json!(-1), |time| json!((time.as_secs_f64() * 1_000_000.0).round() / 1_000_000.0))
 }
 
-/// RFC 3339 in UTC.
-pub(super) fn timestamp(time: UnixTime) -> String {
-    i64::try_from(time.0)
-        .ok()
-        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
-        .map_or_else(|| "-".to_owned(), |time| time.to_string())
+/// RFC 3339 in UTC, with microseconds, as AWS writes it.
+pub(super) fn timestamp(microseconds: u64) -> String {
+    let time = i64::try_from(microseconds).ok().and_then(|time| jiff::Timestamp::from_microsecond(time).ok());
+    time.map_or_else(|| "-".to_owned(), |time| format!("{time:.6}"))
 }

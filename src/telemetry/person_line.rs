@@ -7,12 +7,12 @@ impl Entry {
     #[must_use]
     pub fn for_a_person(&self) -> String {
         let record = &self.record;
-        let seconds = self.finished_at.0 % 86_400;
+        let seconds = self.finished_at / 1_000_000 % 86_400;
         let path = self.url.splitn(4, '/').nth(3).unwrap_or_default();
         let path = format!("/{}", path.split('?').next().unwrap_or_default());
         let path = if record.masks_query { format!("{}…", &path[..path.rfind('/').map_or(path.len(), |at| at + 1)]) } else { path };
         let shown: String = if path.chars().count() > 22 { path.chars().take(21).chain(['…']).collect() } else { path };
-        let who = record.subject.as_deref().unwrap_or("");
+        let who = record.display_name.as_deref().or(record.subject.as_deref()).unwrap_or("");
         let (what, more) = match record.outcome {
             Some("redirected") => ("to sign-in", "no session"),
             Some("signed_in") => ("signed in", who),

@@ -158,3 +158,18 @@ test('pages that refuse something say what and lead on', async () => {
     await person.close();
   }
 });
+
+test('pages of the gateway speak the visitor\'s language, also at 320 pixels', async () => {
+  const sentences = new Set();
+  for (const language of ['en', 'de', 'fr', 'es', 'ja']) {
+    const person = await newPerson(browser, { locale: language, viewport: { width: 320, height: 640 } });
+    const page = await person.newPage();
+    await page.goto(`${origin}/api/me`);
+    await looksCaredFor(page, language);
+    assert.equal(await page.evaluate(() => document.documentElement.lang), language);
+    sentences.add(await page.getByRole('heading').first().textContent());
+    await page.screenshot({ path: screenshotFile(`error-denied-${language}`) });
+    await person.close();
+  }
+  assert.equal(sentences.size, 5);
+});

@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { launchBrowser, newPerson, signIn, signInAtProvider } from './support/browser.mjs';
 import { eventually } from './support/eventually.mjs';
 import { NAVIGATION } from './support/https.mjs';
+import { screenshotFile } from './support/paths.mjs';
 import { startWorld } from './support/world.mjs';
 
 let browser;
@@ -81,6 +82,7 @@ test('with the provider down at start the gateway serves what needs no sign-in, 
     const answer = await page.goto(gateway.url('/private'));
     assert.equal(answer.status(), 561);
     await page.getByText('Sign-in is not answering right now.').waitFor();
+    await page.screenshot({ path: screenshotFile('error-provider-down') });
     assert.equal(target.request('/private'), undefined);
 
     await provider.up();

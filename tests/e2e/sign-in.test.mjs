@@ -141,6 +141,27 @@ test('a callback in a browser that did not start the sign-in is refused, and the
   await victim.close();
 });
 
+test('a person who cancels at the provider gets a page with a way on, and not the provider\'s own words (F16)', async () => {
+  const { gateway, provider } = world;
+  const person = await newPerson(browser);
+  const page = await person.newPage();
+  await page.goto(gateway.url('/cancelled?x=1'));
+  await enterPassword(page);
+  const spent = provider.calls('/token');
+  const [answer] = await Promise.all([
+    page.waitForResponse((response) => response.url().startsWith(gateway.url('/oauth2/idpresponse'))),
+    page.getByRole('button', { name: 'Cancel' }).click(),
+  ]);
+  assert.equal(answer.status(), 403);
+  assert.doesNotMatch(await answer.text(), /alert|said no/);
+  assert.equal(provider.calls('/token'), spent);
+
+  await page.getByRole('link', { name: 'Try again' }).click();
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.waitForURL(gateway.url('/cancelled?x=1'));
+  await person.close();
+});
+
 test('a provider that wants client_secret_post and signs with ES256 is served as well', async () => {
   const other = await startWorld({
     provider: { token_endpoint_auth_method: 'client_secret_post' },

@@ -17,12 +17,20 @@ use crate::gateway::{FixedResponse, Redirect, RoutingAction, RuleActions};
 use crate::rules::{Case, Condition, Wildcard};
 use crate::session::SessionCookie;
 
+/// Names that an action may refer to.
+pub(super) struct Names {
+    pub(super) providers: Vec<String>,
+    pub(super) groups: Vec<String>,
+}
+
 /// Where the actions stand.
 pub(super) struct Place<'a> {
     pub(super) scheme: Protocol,
     pub(super) is_behind_proxy: bool,
     pub(super) providers: &'a Providers,
     pub(super) groups: &'a Groups,
+    /// Every name in the file, also of what has faults of its own.
+    pub(super) names: &'a Names,
 }
 
 pub(super) fn condition(context: &mut Context<'_>, at: &Located<raw::Condition>) -> Option<Condition> {
@@ -94,7 +102,7 @@ pub(super) fn actions(context: &mut Context<'_>, raw: &Located<Vec<Action>>, pri
             }
             ActionKind::Forward(name) => match place.groups.get(&name.value) {
                 Some(group) => routing = Some(RoutingAction::Forward(group.clone())),
-                None => unknown(context, name, "target group", place.groups.keys()),
+                None => unknown(context, name, "target group", &place.names.groups),
             },
             ActionKind::Redirect(raw) => routing = redirect(context, action, raw),
             ActionKind::FixedResponse(raw) => routing = fixed_response(context, raw),
@@ -108,8 +116,12 @@ pub(super) fn actions(context: &mut Context<'_>, raw: &Located<Vec<Action>>, pri
     sound.then_some(RuleActions { name, priority, authenticate, routing })
 }
 
-fn unknown<'k>(context: &mut Context<'_>, at: &Located<String>, what: &str, known: impl Iterator<Item = &'k String>) {
-    let known: Vec<&str> = known.map(String::as_str).collect();
+/// A name that is in the file has faults of its own, which are reported where they are.
+fn unknown(context: &mut Context<'_>, at: &Located<String>, what: &str, known: &[String]) {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    if known.contains(&at.value.as_str()) {
+        return;
+    }
     let hint = nearest_word(&at.value, &known)
         .unwrap_or_else(|| if known.is_empty() { "none is defined".to_owned() } else { format!("there are: {}", known.join(", ")) });
     context.error_hint(at, format!("no {what} is called {:?}", at.value), hint);
@@ -152,7 +164,7 @@ fn authenticate(
         context.error(at, format!("{name} is the gateway's own parameter"));
     }
     let Some(connected) = place.providers.get(&raw.identity_provider.value) else {
-        unknown(context, &raw.identity_provider, "identity provider", place.providers.keys());
+        unknown(context, &raw.identity_provider, "identity provider", &place.names.providers);
         return None;
     };
     Some(Authenticate {

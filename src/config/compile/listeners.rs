@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::Providers;
-use super::actions;
+use super::actions::{self, Names};
 use super::certificates::{self, ServerCertificate};
 use super::context::Context;
 use super::targets::Groups;
@@ -45,6 +45,7 @@ pub(super) fn compile(
     raw: &Located<Vec<Listener>>,
     providers: &Providers,
     groups: &Groups,
+    names: &Names,
 ) -> Option<Vec<(ListenerRules, ListenerSettings)>> {
     if raw.value.is_empty() {
         context.error(raw, "there is no listener");
@@ -67,7 +68,7 @@ pub(super) fn compile(
         .zip(certificates)
         .map(|(listener, certificates)| {
             let settings = settings(context, listener, &certificates);
-            let rules = rules(context, listener, &certificates, &secure_names, providers, groups);
+            let rules = rules(context, listener, &certificates, &secure_names, providers, groups, names);
             Some((rules?, ListenerSettings { certificates, ..settings? }))
         })
         .collect();
@@ -123,10 +124,11 @@ fn rules(
     secure_names: &HostNames,
     providers: &Providers,
     groups: &Groups,
+    names: &Names,
 ) -> Option<ListenerRules> {
     let trusted_proxies = networks(context, &raw.trusted_proxies);
     let hosts = hosts(context, raw, certificates, secure_names);
-    let place = actions::Place { scheme: protocol(raw), is_behind_proxy: !trusted_proxies.is_empty(), providers, groups };
+    let place = actions::Place { scheme: protocol(raw), is_behind_proxy: !trusted_proxies.is_empty(), providers, groups, names };
     let mut table = Vec::new();
     let mut sound = true;
     let mut priorities: Vec<&Located<u32>> = Vec::new();

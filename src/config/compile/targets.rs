@@ -48,16 +48,21 @@ fn group(context: &mut Context<'_>, id: u64, name: &str, raw: &Located<raw::Targ
         Some(raw) => Some(health_check(context, raw)?),
         None => None,
     };
-    let seconds = |given: Option<Seconds>, default: u64| given.map_or(Duration::from_secs(default), |seconds| seconds.0);
+    let mut seconds = |given: Option<&Located<Seconds>>, default: u64| {
+        if let Some(at) = given.filter(|at| at.value.0.is_zero()) {
+            context.error(at, "must be at least 1s");
+        }
+        given.map_or(Duration::from_secs(default), |at| at.value.0)
+    };
     let timeouts = value.timeouts.as_ref();
     Some(TargetGroup {
         name: name.to_owned(),
         id,
         tls,
         timeouts: TargetTimeouts {
-            connect: seconds(timeouts.and_then(|timeouts| timeouts.connect), 10),
-            response: seconds(timeouts.and_then(|timeouts| timeouts.response), 60),
-            idle: seconds(timeouts.and_then(|timeouts| timeouts.idle), 60),
+            connect: seconds(timeouts.and_then(|timeouts| timeouts.connect.as_ref()), 10),
+            response: seconds(timeouts.and_then(|timeouts| timeouts.response.as_ref()), 60),
+            idle: seconds(timeouts.and_then(|timeouts| timeouts.idle.as_ref()), 60),
         },
         health_check,
         targets: targets.into_iter().collect::<Option<_>>()?,

@@ -59,11 +59,11 @@ section! {
     /// Time limits towards targets.
     pub struct Timeouts {
         /// To connect, TLS included. Default 10s.
-        connect: Option<Seconds>,
+        connect: Option<Located<Seconds>>,
         /// To the first byte of an answer, and between two pieces of it. Default 60s.
-        response: Option<Seconds>,
+        response: Option<Located<Seconds>>,
         /// How long an unused connection is kept. Default 60s.
-        idle: Option<Seconds>,
+        idle: Option<Located<Seconds>>,
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) async fn serve(
             record.outcome = Some("signed_in");
             record.event = Some(AuthenticationEvent::Success);
             record.subject = Some(signed_in.subject);
+            record.display_name = Some(signed_in.display_name);
             record.session = Some(signed_in.session.hash());
             Reply::redirect(302, &signed_in.location).with_cookies(signed_in.set_cookies)
         }

@@ -13,7 +13,7 @@ export const signInPage = (uid, message = '') => page('Provider sign-in', `
 
 export const consentPage = (uid, clientId) => page('Provider consent', `
 <p>${escape(clientId)} asks who you are.</p>
-<form method="post" action="/interaction/${escape(uid)}"><button>Continue</button></form>`);
+<form method="post" action="/interaction/${escape(uid)}"><button>Continue</button> <button name="cancel" value="yes">Cancel</button></form>`);
 
 /** `form` comes from the provider with its cross-site request forgery token; the button names it by its id. */
 export const signOutPage = (form) => page('Provider sign-out', `${form}

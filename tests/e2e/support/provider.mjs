@@ -117,8 +117,12 @@ export class IdentityProvider {
     const { uid, prompt, params, session, grantId } = await this.#provider.interactionDetails(request, response);
     const show = (html) => response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(html);
     if (request.method !== 'POST') return show(prompt.name === 'login' ? signInPage(uid) : consentPage(uid, params.client_id));
+    const form = await formOf(request);
+    if (form.has('cancel')) {
+      const refusal = { error: 'access_denied', error_description: '<script>alert(1)</script> the person said no' };
+      return this.#provider.interactionFinished(request, response, refusal, { mergeWithLastSubmission: false });
+    }
     if (prompt.name === 'login') {
-      const form = await formOf(request);
       const user = form.get('user');
       if (!Object.hasOwn(ACCOUNTS, user) || ACCOUNTS[user].password !== form.get('password')) return show(signInPage(uid, 'Wrong user or password.'));
       return this.#provider.interactionFinished(request, response, { login: { accountId: user } }, { mergeWithLastSubmission: false });

@@ -2,7 +2,8 @@
 import { once } from 'node:events';
 import http from 'node:http';
 
-const PAGE = `<!doctype html><html lang="en"><title>The application</title>
+// Without an icon of its own the browser would ask for one, at a moment of its own choosing.
+const PAGE = `<!doctype html><html lang="en"><title>The application</title><link rel="icon" href="data:,">
 <h1>The application</h1><p><a href="/oauth2/logout">Sign out</a></p></html>`;
 
 export class Target {
@@ -11,10 +12,8 @@ export class Target {
     const body = [];
     for await (const chunk of incoming) body.push(chunk);
     const { method, url, headers, rawHeaders } = incoming;
-    // The health check is the gateway's own traffic, and a favicon the browser's.
-    if (url !== '/health' && url !== '/favicon.ico') {
-      this.requests.push({ method, url, headers, rawHeaders, body: Buffer.concat(body).toString() });
-    }
+    // Health checks are the gateway's own traffic.
+    if (url !== '/health') this.requests.push({ method, url, headers, rawHeaders, body: Buffer.concat(body).toString() });
     response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(PAGE);
   });
 

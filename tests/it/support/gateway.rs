@@ -1,0 +1,334 @@
+//! `vestibule serve` as a process of its own, with a configuration made from JSON (which is YAML).
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::certificates::{APP, certificates, write_signing_key};
+use super::secrets::Secrets;
+use super::wire::{Response, Wire};
+
+pub(crate) const HEALTH_PATH: &str = "/health-of-the-target";
+pub(crate) const SESSION_COOKIE: &str = "AWSELBAuthSessionCookie";
+pub(crate) const NONCE_COOKIE: &str = "AWSALBAuthNonce";
+pub(crate) const CALLBACK: &str = "/oauth2/idpresponse";
+pub(crate) const SIGNER: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/edge/50dc6c495c0c9188";
+
+pub(crate) struct Gateway {
+    folder: tempfile::TempDir,
+    process: Child,
+    pub(crate) port: u16,
+    admin_port: u16,
+    /// A stop that the test asked for is not a death.
+    stopped: bool,
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// A fresh session key.
+pub(crate) fn session_key(secrets: &Secrets) -> String {
+    let mut key = [0; 32];
+    aws_lc_rs::rand::fill(&mut key).unwrap();
+    let key = STANDARD.encode(key);
+    secrets.add(&key, "session key");
+    key
+}
+
+/// Writes a file that only its owner may read.
+pub(crate) fn write_private(path: &Path, content: &str) {
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path).unwrap();
+    file.write_all(content.as_bytes()).unwrap();
+}
+
+/// `vestibule` with nothing of this process's environment that would change it.
+pub(crate) fn vestibule() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+    command.env("NO_COLOR", "1").env_remove("RUST_LOG");
+    command
+}
+
+/// Waits for `condition`, asked every 20 ms, for at most `limit`.
+pub(crate) fn eventually(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + limit;
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// One authenticate action.
+pub(crate) fn authenticate(provider: &str, mode: &str) -> Value {
+    json!({"authenticate": {
+        "identity_provider": provider,
+        "on_unauthenticated_request": mode,
+        "scope": "openid email profile",
+    }})
+}
+
+/// One rule for a path pattern.
+pub(crate) fn rule(priority: u32, path: &str, actions: &Value) -> Value {
+    json!({
+        "priority": priority,
+        "conditions": [{"path_pattern": [path]}],
+        "actions": actions,
+    })
+}
+
+/// What a test wants to start.
+pub(crate) struct Plan {
+    pub(crate) port: u16,
+    pub(crate) admin_port: u16,
+    pub(crate) configuration: Value,
+    folder: tempfile::TempDir,
+}
+
+impl Plan {
+    /// `/allow*`, `/deny*` and `/public*` in those modes, everything else authenticated; log at its loudest.
+    pub(crate) fn new(target_port: u16, provider: &Value, secrets: &Secrets) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (port, admin_port) = (free_port(), free_port());
+        let at = |name: &str| folder.path().join(name);
+        write_private(&at("session.key"), &session_key(secrets));
+        write_signing_key(&at("signing.key"));
+        let forward = json!({"forward": "app"});
+        let configuration = json!({
+            "listeners": [{
+                "address": format!("127.0.0.1:{port}"),
+                "protocol": "https",
+                "hosts": [APP],
+                "certificates": [{
+                    "certificate": certificates().certificate_file(),
+                    "private_key": certificates().private_key_file(),
+                }],
+                "rules": [
+                    rule(10, "/allow*", &json!([authenticate("op", "allow"), forward])),
+                    rule(20, "/deny*", &json!([authenticate("op", "deny"), forward])),
+                    rule(30, "/public*", &json!([forward])),
+                ],
+                "default_actions": [authenticate("op", "authenticate"), forward],
+            }],
+            "identity_providers": {"op": provider},
+            "target_groups": {"app": {
+                "protocol": "http",
+                "targets": [format!("127.0.0.1:{target_port}")],
+                "health_check": {"path": HEALTH_PATH},
+            }},
+            "sessions": {"keys": [{"file": at("session.key")}], "store": "cookie"},
+            "identity_headers": {
+                "signer": SIGNER,
+                "signing_key": {"file": at("signing.key")},
+                "claims": {"X-Auth-Email": "email", "X-Auth-Name": "name", "X-Auth-Groups": "groups"},
+            },
+            "admin": {"address": format!("127.0.0.1:{admin_port}")},
+            "access_log": {"format": "json", "path": at("access.log")},
+            "log": {"level": "trace", "format": "text"},
+        });
+        Self { port, admin_port, configuration, folder }
+    }
+
+    pub(crate) fn listener(&mut self) -> &mut Value {
+        &mut self.configuration["listeners"][0]
+    }
+
+    /// The settings of the default action's authentication.
+    pub(crate) fn authentication(&mut self) -> &mut Value {
+        &mut self.configuration["listeners"][0]["default_actions"][0]["authenticate"]
+    }
+
+    /// Starts it and waits until `/readyz` says so.
+    pub(crate) fn start(self) -> Gateway {
+        let mut gateway = self.spawn();
+        let ready = eventually(Duration::from_secs(20), || {
+            gateway.ended().is_some() || gateway.admin("/readyz").is_some_and(|r| r.status() == 200)
+        });
+        let ended = gateway.ended();
+        assert!(ready && ended.is_none(), "the gateway is not ready (exit {ended:?}):\n{}", gateway.log());
+        gateway
+    }
+
+    /// Starts it and waits until its port takes connections.
+    pub(crate) fn start_unready(self) -> Gateway {
+        let mut gateway = self.spawn();
+        let port = gateway.port;
+        let listens = eventually(Duration::from_secs(10), || gateway.ended().is_some() || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let ended = gateway.ended();
+        assert!(listens && ended.is_none(), "the gateway does not listen (exit {ended:?}):\n{}", gateway.log());
+        gateway
+    }
+
+    fn spawn(self) -> Gateway {
+        let file = self.folder.path().join("vestibule.yaml");
+        std::fs::write(&file, format!("{:#}\n", self.configuration)).unwrap();
+        let log = File::create(self.folder.path().join("gateway.log")).unwrap();
+        let process = vestibule()
+            .args(["serve", "--config"])
+            .arg(&file)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Gateway { folder: self.folder, process, port: self.port, admin_port: self.admin_port, stopped: false }
+    }
+}
+
+impl Gateway {
+    pub(crate) fn origin(&self) -> String {
+        format!("https://{APP}:{}", self.port)
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin())
+    }
+
+    /// The key that seals, as it stands in its file.
+    pub(crate) fn session_key(&self) -> String {
+        read(&self.folder.path().join("session.key"))
+    }
+
+    /// The authority under which browsers ask.
+    pub(crate) fn authority(&self) -> String {
+        format!("{APP}:{}", self.port)
+    }
+
+    /// GET on the admin address; `None` where nothing answers.
+    pub(crate) fn admin(&self, path: &str) -> Option<Response> {
+        let address = SocketAddr::from(([127, 0, 0, 1], self.admin_port));
+        let socket = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
+        let mut wire = Wire::plain(socket);
+        wire.read_timeout(Duration::from_secs(5));
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        wire.send(request.as_bytes()).ok()?;
+        wire.response("GET").ok()
+    }
+
+    /// Both outputs of the process.
+    pub(crate) fn log(&self) -> String {
+        read(&self.folder.path().join("gateway.log"))
+    }
+
+    pub(crate) fn access_log(&self) -> String {
+        read(&self.folder.path().join("access.log"))
+    }
+
+    pub(crate) fn access_lines(&self) -> Vec<Value> {
+        let log = self.access_log();
+        // What stands after the last line break is still being written.
+        let complete = log.rfind('\n').map_or("", |end| &log[..end]);
+        let lines = complete.lines();
+        lines.map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("access log line ({error}): {line}"))).collect()
+    }
+
+    /// Waits for `count` lines of the access log for which `wanted` holds.
+    pub(crate) fn access_lines_with(&self, count: usize, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let mut found = Vec::new();
+        eventually(Duration::from_secs(3), || {
+            found = self.access_lines();
+            found.retain(&wanted);
+            found.len() >= count
+        });
+        found
+    }
+
+    /// Whether a line of the access log has this `error_reason`.
+    pub(crate) fn logs_reason(&self, reason: &str) -> bool {
+        !self.access_lines_with(1, |line| line["error_reason"] == reason).is_empty()
+    }
+
+    /// Resident memory in bytes.
+    pub(crate) fn resident_memory(&self) -> u64 {
+        let status = read(Path::new(&format!("/proc/{}/status", self.process.id())));
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.split_whitespace().nth(1));
+        kibibytes.unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.try_wait().unwrap()
+    }
+
+    /// Ends it without asking.
+    pub(crate) fn stop(&mut self) {
+        self.stopped = true;
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// ALIVE: still the same process, and no panic in its log.
+    pub(crate) fn assert_alive(&mut self) {
+        if self.stopped {
+            return;
+        }
+        let log = self.log();
+        if let Some(status) = self.ended() {
+            let tail: String = log.lines().rev().take(5).collect::<Vec<_>>().join("\n");
+            panic!("the gateway ended by itself ({status}):\n{tail}");
+        }
+        let panicked = log.lines().find(|line| line.contains("panicked at"));
+        assert!(panicked.is_none(), "a panic in the gateway: {panicked:?}");
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn read(path: &Path) -> String {
+    let mut bytes = Vec::new();
+    if let Ok(mut file) = File::open(path) {
+        let _ = file.read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// How `vestibule serve` ended with a configuration that it must refuse.
+pub(crate) struct Refusal {
+    pub(crate) status: Option<i32>,
+    pub(crate) output: String,
+    pub(crate) elapsed: Duration,
+}
+
+/// Runs `vestibule serve` until it ends, for at most ten seconds.
+pub(crate) fn serve_refused(folder: &Path, configuration: &[u8]) -> Refusal {
+    let file = folder.join("vestibule.yaml");
+    File::create(&file).unwrap().write_all(configuration).unwrap();
+    let log = folder.join("refusal.log");
+    let output = File::create(&log).unwrap();
+    let begin = Instant::now();
+    let mut process = vestibule()
+        .args(["serve", "--config", "vestibule.yaml"])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().unwrap())
+        .stderr(output)
+        .spawn()
+        .unwrap();
+    let ended = eventually(Duration::from_secs(10), || process.try_wait().unwrap().is_some());
+    let elapsed = begin.elapsed();
+    if !ended {
+        let _ = process.kill();
+    }
+    let status = process.wait().unwrap();
+    Refusal { status: status.code(), output: read(&log), elapsed }
+}
