@@ -5,15 +5,23 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::net::lookup_host;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::gateway::{Target, TargetAddress, TargetGroup};
 
 /// Resolves every name once; a name that does not resolve is tried again by `resolve_targets`.
 pub async fn resolve_targets_once(groups: &[Arc<TargetGroup>]) {
-    for target in groups.iter().flat_map(|group| &group.targets) {
-        resolve(target).await;
+    let mut lookups = JoinSet::new();
+    for group in groups {
+        for index in 0..group.targets.len() {
+            let group = group.clone();
+            lookups.spawn(async move { resolve(&group.targets[index]).await });
+        }
     }
+    // A resolver that does not answer must not keep the other targets waiting.
+    let _ = timeout(START_TIMEOUT, async { while lookups.join_next().await.is_some() {} }).await;
+    lookups.detach_all();
 }
 
 /// Keeps the addresses fresh until the groups are dropped. The last good addresses stay when a name stops resolving.
@@ -54,3 +62,4 @@ async fn resolve(target: &Target) {
 
 const RESOLVE_EVERY: Duration = Duration::from_secs(10);
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+const START_TIMEOUT: Duration = Duration::from_secs(1);

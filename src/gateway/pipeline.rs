@@ -30,7 +30,7 @@ pub async fn handle(
     record: &mut Record,
 ) -> Result<Forward, Reply> {
     if !listener.hosts.serve(request.authority.host()) {
-        return Err(reply::misdirected(request.authority.host()).reply(gateway, request.visitor(), None, record));
+        return Err(reply::misdirected(request.authority.host()).reply(gateway, request.visitor(), Some(&request.target.href()), record));
     }
     if let Some(endpoint) = endpoints::find(gateway, listener, request) {
         return Err(endpoints::serve(endpoint, gateway, listener, request, now, record).await);
@@ -75,7 +75,7 @@ async fn authenticate(
     record.identity_provider = Some(authenticate.provider.name.clone());
     if request.scheme == Scheme::Http {
         // Cookies are `Secure`: over plain HTTP nobody can be signed in, and nothing secret may be said (threat F23).
-        return Err(Reply::redirect(302, &request.url().replacen("http://", "https://", 1)));
+        return Err(Reply::redirect(302, &request.https_url()));
     }
     if authenticate.allow_cors_preflight && is_cors_preflight(request.method, request.headers) {
         record.outcome = Some("anonymous");

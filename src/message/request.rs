@@ -29,12 +29,12 @@ impl RequestView<'_> {
         self.authority.origin(self.scheme)
     }
 
-    /// The whole URL.
+    /// The same URL over TLS, on the default port where the request's own was that of plain HTTP.
     #[must_use]
-    pub fn url(&self) -> String {
-        let mut url = self.origin();
-        url.push_str(self.target.as_str());
-        url
+    pub fn https_url(&self) -> String {
+        let shown =
+            if self.authority.port() == Some(Scheme::Http.default_port()) { self.authority.host() } else { self.authority.as_str() };
+        format!("https://{shown}{}", self.target.as_str())
     }
 
     #[must_use]

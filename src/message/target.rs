@@ -57,6 +57,12 @@ impl RequestTarget {
         &self.text
     }
 
+    /// A link to the same path from a page of ours: `//host` in front would be another host to a browser.
+    #[must_use]
+    pub fn href(&self) -> String {
+        if self.text.starts_with("//") { format!("/.{}", self.text) } else { self.text.clone() }
+    }
+
     /// How a program that decodes `%2F`, merges slashes and drops path parameters reads the path, where
     /// that is another path.
     #[must_use]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use http::header::{COOKIE, HOST, SET_COOKIE};
+use http::header::{CONNECTION, COOKIE, HOST, SET_COOKIE};
 use http::{HeaderName, HeaderValue};
 use pingora::ErrorType::{HTTPStatus, InternalError, InvalidHTTPHeader};
 use pingora::Result;
@@ -98,6 +98,9 @@ pub(super) fn inspect_response(session: &Session, response: &mut ResponseHeader,
         context.target_status = Some(response.status.as_u16());
         context.target_time = context.target_started.map(|started| started.elapsed());
     }
+    if response.status.as_u16() != 101 {
+        remove_hop_by_hop(response);
+    }
     let ours = |value: &HeaderValue| {
         let name = value.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
         context.gateway.owns_cookie(name.trim_ascii())
@@ -110,6 +113,25 @@ pub(super) fn inspect_response(session: &Session, response: &mut ResponseHeader,
         }
     }
     Ok(())
+}
+
+/// What is between the target and us (RFC 9110 §7.6.1). A target may nominate fields of its own, but not take away what the
+/// answer means.
+fn remove_hop_by_hop(response: &mut ResponseHeader) {
+    const KEPT: [&str; 6] = ["set-cookie", "content-type", "content-length", "transfer-encoding", "location", "cache-control"];
+    let nominated: Vec<HeaderName> = response
+        .headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse::<HeaderName>().ok())
+        .filter(|name| !KEPT.contains(&name.as_str()) && !matches!(name.as_str(), "close" | "keep-alive"))
+        .collect();
+    let always = ["keep-alive", "proxy-connection", "te", "upgrade"].map(HeaderName::from_static);
+    for name in always.iter().chain(&nominated) {
+        while response.remove_header(name).is_some() {}
+    }
 }
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

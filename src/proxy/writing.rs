@@ -55,7 +55,9 @@ pub(super) async fn target_failed(session: &mut Session, error: &Error, context:
     let headers = session.req_header().headers.clone();
     let visitor = Visitor { host: &host, headers: &headers, request_id: &context.request_id };
     let detail = verdict.detail.clone();
-    let reply = verdict.reply(&gateway, visitor, None, &mut context.record);
+    // What was asked for by GET may be asked for again with one click.
+    let again = context.target.as_ref().filter(|_| session.req_header().method == Method::GET).map(crate::message::RequestTarget::href);
+    let reply = verdict.reply(&gateway, visitor, again.as_deref(), &mut context.record);
     context.record.detail = Some(format!("{} ({})", detail, error.etype().as_str()));
     session.set_keepalive(None);
     // The client may have gone in the meantime.

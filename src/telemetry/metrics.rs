@@ -77,7 +77,7 @@ impl Metrics {
             auth_latency,
             claims_too_large,
             jwks_refresh: counters("jwks_refresh_total", "Attempts to fetch a key set", &["result"])?,
-            jwks_fetched_at: GaugeVec::new(Opts::new("unused", "When a key set was fetched"), &["identity_provider"])?,
+            jwks_fetched_at: gauges("jwks_fetched_timestamp_seconds", "When the key set in use was fetched", &["identity_provider"])?,
             jwks_age: gauges("jwks_age_seconds", "Age of the key set in use", &["identity_provider"])?,
             active_connections,
             connect_errors: counters("upstream_connect_errors_total", "Connections to targets that failed", &["target_group"])?,

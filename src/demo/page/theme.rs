@@ -104,8 +104,8 @@ impl Color {
 }
 
 /// Vestibule's blue.
-pub(in crate::demo) const PRIMARY: &str = "#3b4fd8";
-pub(in crate::demo) const BACKGROUND: &str = "#eef0f6";
+pub(in crate::demo) const PRIMARY: &str = "#12594f";
+pub(in crate::demo) const BACKGROUND: &str = "#f3f5f4";
 
 #[cfg(test)]
 mod tests {

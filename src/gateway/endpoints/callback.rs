@@ -4,7 +4,7 @@ use super::login;
 use crate::authentication::{CallbackError, CallbackFailure, LoginState, Presented};
 use crate::clock::UnixTime;
 use crate::gateway::{AuthenticationEvent, Gateway, ListenerRules, Record, Reply, reply};
-use crate::message::{RequestView, Scheme};
+use crate::message::RequestView;
 
 pub(super) async fn serve(
     gateway: &Gateway,
@@ -13,9 +13,6 @@ pub(super) async fn serve(
     now: UnixTime,
     record: &mut Record,
 ) -> Reply {
-    if request.scheme == Scheme::Http {
-        return Reply::redirect(302, &request.url().replacen("http://", "https://", 1));
-    }
     let query = request.target.query().unwrap_or_default();
     let authentication = &gateway.authentication;
     let (login, response) = match authentication.open_callback(query, &request.origin(), request.headers, now) {

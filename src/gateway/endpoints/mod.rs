@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::{Gateway, ListenerRules, Record, Reply, reply};
 use crate::authentication::{Authenticate, Presented};
 use crate::clock::UnixTime;
-use crate::message::{Malformed, RequestView};
+use crate::message::{Malformed, RequestView, Scheme};
 use crate::session::OpenedSession;
 
 /// One of them.
@@ -56,6 +56,10 @@ pub(super) async fn serve(
     };
     if !allowed {
         return reply::for_malformed(Malformed::Method).reply(gateway, request.visitor(), None, record);
+    }
+    if request.scheme == Scheme::Http {
+        // Cookies are `Secure`, and a code is not redeemed that came in the clear (threat F23).
+        return Reply::redirect(302, &request.https_url());
     }
     match endpoint {
         Endpoint::IdpResponse => callback::serve(gateway, listener, request, now, record).await,
