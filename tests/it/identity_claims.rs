@@ -94,6 +94,24 @@ fn h14_subjects_that_differ_by_a_space_arrive_different() {
 }
 
 #[test]
+fn h14_claims_that_differ_by_a_space_arrive_different() {
+    let world = World::start();
+    let mut arrived = Vec::new();
+    for name in ["admin", "admin ", " admin", "admin%20", "%20admin", "ad min", "ad%20min", "ad\u{a0}min", "ad%C2%A0min"] {
+        let (mut browser, callback) = attempt(&world, |provider| {
+            provider.users.insert("alice".to_owned(), json!({"name": name}));
+        });
+        assert_eq!(browser.get(&callback).status(), 302, "{name:?}");
+        assert_eq!(browser.get("/page").status(), 200, "{name:?}");
+        arrived.push(world.target.last().get("x-auth-name").unwrap().to_owned());
+    }
+    let mut distinct = arrived.clone();
+    distinct.sort();
+    distinct.dedup();
+    assert_eq!(distinct.len(), arrived.len(), "two names, one text: {arrived:?}");
+}
+
+#[test]
 fn h15_claims_arrive_whole_up_to_a_limit() {
     let world = World::start();
     for octets in [4_096, 8_192, 16_384, 61_440] {

@@ -1,2 +1,33 @@
+//! Stories over a running gateway: threats by their ids, one module a group.
+
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-mod listener;
+
+mod support;
+
+mod authorization_request;
+mod authorization_response;
+mod chunks;
+mod forwarded_headers;
+mod framing;
+mod id_token_claims;
+mod id_token_header;
+mod id_token_signature;
+mod identity_claims;
+mod identity_headers;
+mod key_sets;
+mod late_callback;
+mod logs;
+mod own_answers;
+mod paths;
+mod provider_faults;
+mod redirects;
+mod sessions;
+mod sign_out;
+mod start;
+mod stopping;
+mod targets;
+mod user_info;
+mod websockets;
+
+#[path = "../vectors/mod.rs"]
+mod vectors;

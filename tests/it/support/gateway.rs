@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -31,10 +32,18 @@ pub(crate) struct Gateway {
     stopped: bool,
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago and that nobody else is given: the system takes those of its own choice, for
+/// outgoing connections too, from 32,768 on.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(1_009) % 20_000;
+    loop {
+        let offset = (start + NEXT.fetch_add(1, Ordering::SeqCst)) % 20_000;
+        let port = u16::try_from(10_000 + offset).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A fresh session key.
@@ -260,6 +269,17 @@ impl Gateway {
         let line = status.lines().find(|line| line.starts_with("VmRSS:"));
         let kibibytes = line.and_then(|line| line.split_whitespace().nth(1));
         kibibytes.unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits for an end that the test has asked for.
+    pub(crate) fn ends_within(&mut self, limit: Duration) -> Option<ExitStatus> {
+        self.stopped = true;
+        eventually(limit, || self.ended().is_some());
+        self.ended()
     }
 
     fn ended(&mut self) -> Option<ExitStatus> {

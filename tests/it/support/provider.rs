@@ -124,13 +124,13 @@ impl Provider {
         change(&mut self.shared.behaviour.lock().unwrap())
     }
 
-    /// Honest again; keys, codes and counts stay.
+    /// Honest again; keys, metadata, codes and counts stay.
     pub(crate) fn reset(&self) {
         self.set(|behaviour| {
-            let (key, published) = (behaviour.key.clone(), behaviour.published.take());
-            *behaviour = Behaviour::honest();
-            behaviour.key = key;
-            behaviour.published = published;
+            let former = std::mem::replace(behaviour, Behaviour::honest());
+            behaviour.key = former.key;
+            behaviour.published = former.published;
+            behaviour.metadata = former.metadata;
         });
         self.shared.book.lock().unwrap().faults.clear();
     }

@@ -1,5 +1,6 @@
 //! The application behind the gateway: keeps the exact bytes of every request.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,24 +14,37 @@ use super::wire::{Request, Server, Wire};
 pub(crate) const MARK: &str = "bytes of the target";
 
 type Requests = Arc<Mutex<Vec<Request>>>;
+/// Octets to say for a path, instead of an honest answer; then the connection ends.
+type Script = Arc<Mutex<HashMap<String, Vec<u8>>>>;
 
 pub(crate) struct Target {
     requests: Requests,
+    script: Script,
     server: Server,
 }
 
 impl Target {
     pub(crate) fn start() -> Self {
-        let requests = Requests::default();
-        let recorded = requests.clone();
+        let (requests, script) = (Requests::default(), Script::default());
+        let (recorded, scripted) = (requests.clone(), script.clone());
         let server = Server::start(0, None, move |wire| {
-            let _ = serve(wire, &recorded);
+            let _ = serve(wire, &recorded, &scripted);
         });
-        Self { requests, server }
+        Self { requests, script, server }
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.server.port
+    }
+
+    /// Answers requests for `path` with these octets and closes.
+    pub(crate) fn say(&self, path: &str, octets: impl Into<Vec<u8>>) {
+        self.script.lock().unwrap().insert(path.to_owned(), octets.into());
+    }
+
+    /// Connections taken so far, health checks among them.
+    pub(crate) fn connections(&self) -> usize {
+        self.server.accepted()
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -48,7 +62,7 @@ impl Target {
     }
 }
 
-fn serve(mut wire: Wire, requests: &Requests) -> std::io::Result<()> {
+fn serve(mut wire: Wire, requests: &Requests, script: &Script) -> std::io::Result<()> {
     loop {
         wire.read_timeout(Duration::from_secs(60));
         let request = wire.request()?;
@@ -57,6 +71,10 @@ fn serve(mut wire: Wire, requests: &Requests) -> std::io::Result<()> {
             continue;
         }
         requests.lock().unwrap().push(request.clone());
+        let scripted = script.lock().unwrap().get(request.path()).cloned();
+        if let Some(octets) = scripted {
+            return wire.send(&octets);
+        }
         let upgrade = request.get("upgrade").unwrap_or_default();
         if upgrade.eq_ignore_ascii_case("websocket") {
             return echo(wire, &request);
