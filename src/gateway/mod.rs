@@ -3,6 +3,7 @@
 //! `pipeline` is the table of contents; `reply` is where every failure becomes an answer.
 
 mod endpoints;
+mod exchange;
 mod hosts;
 mod known_sessions;
 mod pages;
@@ -16,6 +17,7 @@ mod target_group;
 use http::HeaderMap;
 use ipnet::IpNet;
 
+pub use exchange::Exchange;
 pub use hosts::HostNames;
 pub use known_sessions::KnownSessions;
 pub use pages::{PageError, Pages, SITUATIONS};

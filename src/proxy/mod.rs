@@ -17,7 +17,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::gateway::{Gateway, handle};
+use crate::gateway::{Exchange, Gateway, handle};
 use crate::secret::Entropy;
 use crate::telemetry::{AccessLog, Metrics};
 use context::RequestContext;
@@ -53,12 +53,14 @@ impl ProxyHttp for Proxy {
             writing::write(session, context, reply).await?;
             return Ok(true);
         }
-        let mut record = std::mem::take(&mut context.record);
+        let record = std::mem::take(&mut context.record);
         let Some((request, listener)) = reading::view(session, context, &gateway) else {
             return Err(Error::explain(pingora::ErrorType::InternalError, "a connection without a listener"));
         };
         let started = Instant::now();
-        let decision = handle(&gateway, listener, &request, now, &mut record).await;
+        let mut exchange = Exchange { gateway: &gateway, listener, request: &request, now, record };
+        let decision = handle(&mut exchange).await;
+        let mut record = exchange.record;
         if record.masks_query || record.outcome == Some("redirected") {
             record.authentication_time = Some(started.elapsed());
         }

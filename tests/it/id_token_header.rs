@@ -1,29 +1,19 @@
 //! T23–T30: what the JOSE header of an ID token says about keys, extensions and type (RFC 7515, RFC 8725).
 
-use std::net::TcpListener;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::support::World;
+use crate::support::canary::Canary;
 use crate::support::jose::{self, Key};
 use crate::support::oracles::{accepts_login, attempt, honest_login_works, refuses_id_token};
 use crate::support::provider::put;
 
 #[test]
 fn t23_key_that_the_token_brings_along_is_never_used() {
-    let canary = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = canary.local_addr().unwrap();
-    let knocks = Arc::new(AtomicUsize::new(0));
-    let counter = knocks.clone();
-    std::thread::spawn(move || {
-        for _ in canary.incoming() {
-            counter.fetch_add(1, Ordering::SeqCst);
-        }
-    });
+    let canary = Canary::start();
+    let address = format!("127.0.0.1:{}", canary.port);
 
     let world = World::start();
     let attacker = Key::rsa(1, "RS256", "attacker");
@@ -49,7 +39,7 @@ fn t23_key_that_the_token_brings_along_is_never_used() {
         }
     }
     honest_login_works(&world);
-    assert_eq!(knocks.load(Ordering::SeqCst), 0, "the gateway fetched a key from the token's address");
+    assert_eq!(canary.knocks(), 0, "the gateway fetched a key from the token's address");
 }
 
 #[test]

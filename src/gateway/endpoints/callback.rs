@@ -2,68 +2,52 @@
 
 use super::login;
 use crate::authentication::{CallbackError, CallbackFailure, LoginState, Presented};
-use crate::clock::UnixTime;
-use crate::gateway::{AuthenticationEvent, Gateway, ListenerRules, Record, Reply, reply};
-use crate::message::RequestView;
+use crate::gateway::{AuthenticationEvent, Exchange, Reply, reply};
 
-pub(super) async fn serve(
-    gateway: &Gateway,
-    listener: &ListenerRules,
-    request: &RequestView<'_>,
-    now: UnixTime,
-    record: &mut Record,
-) -> Reply {
+pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
+    let (authentication, request) = (&exchange.gateway.authentication, exchange.request);
     let query = request.target.query().unwrap_or_default();
-    let authentication = &gateway.authentication;
-    let (login, response) = match authentication.open_callback(query, &request.origin(), request.headers, now) {
+    let (login, response) = match authentication.open_callback(query, &request.origin(), request.headers, exchange.now) {
         Ok(opened) => opened,
-        Err(failure) => return refuse(gateway, listener, request, failure, now, record),
+        Err(failure) => return refuse(failure, exchange),
     };
-    let Some(authenticate) = super::rule(listener, login.rule) else {
-        let failure = CallbackFailure { error: CallbackError::OtherRule, login: Some(Box::new(login)) };
-        return refuse(gateway, listener, request, failure, now, record);
+    let Some(authenticate) = super::rule(exchange.listener, login.rule) else {
+        return refuse(CallbackFailure { error: CallbackError::OtherRule, login: Some(Box::new(login)) }, exchange);
     };
-    record.identity_provider = Some(authenticate.provider.name.clone());
-    match authentication.finish(authenticate, &login, &response, request.headers, now).await {
+    exchange.record.identity_provider = Some(authenticate.provider.name.clone());
+    match authentication.finish(authenticate, &login, &response, request.headers, exchange.now).await {
         Ok(signed_in) => {
-            record.outcome = Some("signed_in");
-            record.event = Some(AuthenticationEvent::Success);
-            record.subject = Some(signed_in.subject);
-            record.display_name = Some(signed_in.display_name);
-            record.session = Some(signed_in.session.hash());
+            exchange.record.outcome = Some("signed_in");
+            exchange.record.event = Some(AuthenticationEvent::Success);
+            exchange.record.subject = Some(signed_in.subject);
+            exchange.record.display_name = Some(signed_in.display_name);
+            exchange.record.session = Some(signed_in.session.hash());
             Reply::redirect(302, &signed_in.location).with_cookies(signed_in.set_cookies)
         }
-        Err(error) => refuse(gateway, listener, request, CallbackFailure { error, login: Some(Box::new(login)) }, now, record),
+        Err(error) => refuse(CallbackFailure { error, login: Some(Box::new(login)) }, exchange),
     }
 }
 
-fn refuse(
-    gateway: &Gateway,
-    listener: &ListenerRules,
-    request: &RequestView<'_>,
-    failure: CallbackFailure,
-    now: UnixTime,
-    record: &mut Record,
-) -> Reply {
+fn refuse(failure: CallbackFailure, exchange: &mut Exchange<'_>) -> Reply {
     let CallbackFailure { error, login } = failure;
     if let (CallbackError::UsedState, Some(login)) = (&error, &login)
-        && is_signed_in(gateway, listener, request, login, now)
+        && is_signed_in(login, exchange)
     {
         // Back, reload, a second click: the person is in, and goes where the login led.
-        record.outcome = Some("session");
+        exchange.record.outcome = Some("session");
         return Reply::redirect(302, &format!("{}{}", login.origin, login.return_to));
     }
-    record.outcome = Some("failed");
+    exchange.record.outcome = Some("failed");
     let (priority, return_to) = match &login {
         // A state of another host is not followed to that host.
         Some(login) if !matches!(error, CallbackError::OtherRule) => (login.rule, login.return_to.as_str()),
-        _ => (listener.authenticating().next().map_or(0, |authenticate| authenticate.rule), "/"),
+        _ => (exchange.listener.authenticating().next().map_or(0, |authenticate| authenticate.rule), "/"),
     };
-    let again = login::url(gateway, priority, return_to);
-    reply::for_callback(&error).reply(gateway, request.visitor(), Some(&again), record)
+    let again = login::url(exchange.gateway, priority, return_to);
+    exchange.refuse(reply::for_callback(&error), Some(&again))
 }
 
-fn is_signed_in(gateway: &Gateway, listener: &ListenerRules, request: &RequestView<'_>, login: &LoginState, now: UnixTime) -> bool {
-    super::rule(listener, login.rule)
-        .is_some_and(|authenticate| matches!(gateway.authentication.presented(authenticate, request.headers, now), Presented::Session(_)))
+fn is_signed_in(login: &LoginState, exchange: &Exchange<'_>) -> bool {
+    let presented = |authenticate| exchange.gateway.authentication.presented(authenticate, exchange.request.headers, exchange.now);
+    super::rule(exchange.listener, login.rule).is_some_and(|authenticate| matches!(presented(authenticate), Presented::Session(_)))
 }

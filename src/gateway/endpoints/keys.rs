@@ -2,18 +2,18 @@
 
 use serde_json::json;
 
-use crate::gateway::{Gateway, Reply, reply};
-use crate::message::RequestView;
+use crate::gateway::{Exchange, Gateway, Reply, reply};
+use crate::identity_headers::SigningKey;
 
 /// PEM by `kid`. A `kid` is compared, never looked up in anything that has paths.
-pub(super) fn pem(gateway: &Gateway, request: &RequestView<'_>, kid: &str) -> Reply {
-    match gateway.signer.keys().iter().find(|key| key.kid() == kid) {
+pub(super) fn pem(kid: &str, exchange: &Exchange<'_>) -> Reply {
+    match exchange.gateway.signer.keys().iter().find(|key| key.kid() == kid) {
         Some(key) => Reply::public("application/x-pem-file", key.public_pem()),
-        None => reply::plain_reply(gateway, request.visitor(), 404, "not_found", None),
+        None => reply::plain_reply(exchange.gateway, exchange.visitor(), 404, "not_found", None),
     }
 }
 
 pub(super) fn jwks(gateway: &Gateway) -> Reply {
-    let keys: Vec<_> = gateway.signer.keys().iter().map(crate::identity_headers::SigningKey::public_jwk).collect();
+    let keys: Vec<_> = gateway.signer.keys().iter().map(SigningKey::public_jwk).collect();
     Reply::public("application/jwk-set+json", json!({ "keys": keys }).to_string())
 }

@@ -3,109 +3,90 @@
 use http::header::{HeaderValue, SET_COOKIE};
 
 use crate::authentication::{Authenticate, LogoutState};
-use crate::clock::UnixTime;
 use crate::gateway::known_sessions::Known;
 use crate::gateway::pages::PageContext;
-use crate::gateway::{Gateway, ListenerRules, Record, Reply, reply};
-use crate::message::{RequestView, shows_page};
+use crate::gateway::{Exchange, ListenerRules, Reply, reply};
+use crate::message::shows_page;
 
-pub(super) async fn serve(
-    gateway: &Gateway,
-    listener: &ListenerRules,
-    request: &RequestView<'_>,
-    now: UnixTime,
-    record: &mut Record,
-) -> Reply {
+pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
+    let (gateway, request) = (exchange.gateway, exchange.request);
     let parameters = Parameters::read(request.target.query().unwrap_or_default());
     let wanted = parameters.return_to.as_deref().and_then(|place| gateway.return_places.resolve(place, &request.origin()));
-    let sessions: Vec<_> = super::sessions(gateway, listener, request, now).collect();
+    let sessions: Vec<_> = super::sessions(exchange).collect();
     let Some((authenticate, first)) = sessions.first() else {
-        return arrive(gateway, listener, request, &parameters, wanted, now, record);
+        return arrive(&parameters, wanted, exchange);
     };
     let hash = first.id.hash();
     if !gateway.authentication.is_wished(request, &hash, parameters.session.as_deref()) {
-        return confirm(gateway, request, &hash, parameters.return_to.as_deref());
+        return confirm(&hash, parameters.return_to.as_deref(), exchange);
     }
-    record.outcome = Some("signed_out");
-    record.session = Some(hash);
-    record.identity_provider = Some(authenticate.provider.name.clone());
+    exchange.record.outcome = Some("signed_out");
+    exchange.record.session = Some(hash);
+    exchange.record.identity_provider = Some(authenticate.provider.name.clone());
     let person = gateway.known.identity(authenticate, first).ok();
     for (_, session) in &sessions {
-        gateway.authentication.ended.end(session.id, now);
+        gateway.authentication.ended.end(session.id, exchange.now);
         gateway.known.forget(session.id);
-        record.revoked += 1;
+        exchange.record.revoked += 1;
     }
     let elsewhere = match &person {
-        Some(person) => at_provider(gateway, authenticate, request, person, wanted.as_deref(), now).await,
+        Some(person) => at_provider(authenticate, person, wanted.as_deref(), exchange).await,
         None => None,
     };
     let reply = match elsewhere.or(wanted) {
         Some(location) => Reply::redirect(if *request.method == http::Method::POST { 303 } else { 302 }, &location),
-        None => signed_out(gateway, request),
+        None => signed_out(exchange),
     };
-    without_cookies(reply, listener)
+    without_cookies(reply, exchange.listener)
 }
 
 /// Where the provider ends its own session. When it cannot be asked where that is, the session here has ended all the same.
-async fn at_provider(
-    gateway: &Gateway,
-    authenticate: &Authenticate,
-    request: &RequestView<'_>,
-    person: &Known,
-    wanted: Option<&str>,
-    now: UnixTime,
-) -> Option<String> {
+async fn at_provider(authenticate: &Authenticate, person: &Known, wanted: Option<&str>, exchange: &Exchange<'_>) -> Option<String> {
     let metadata = authenticate.client.metadata().await.ok()?;
-    let landing = format!("{}{}/logout", request.origin(), gateway.prefix);
-    gateway.authentication.end_session_url(authenticate, &metadata, &person.identity, &landing, wanted, now).ok()?
+    let landing = exchange.own_url(&format!("{}/logout", exchange.gateway.prefix));
+    exchange.gateway.authentication.end_session_url(authenticate, &metadata, &person.identity, &landing, wanted, exchange.now).ok()?
 }
 
 /// Nobody is signed in (any more): back from the provider, or by an old link.
-fn arrive(
-    gateway: &Gateway,
-    listener: &ListenerRules,
-    request: &RequestView<'_>,
-    parameters: &Parameters,
-    wanted: Option<String>,
-    now: UnixTime,
-    record: &mut Record,
-) -> Reply {
-    record.outcome = Some("signed_out");
-    let sealed = parameters.state.as_deref().and_then(|state| LogoutState::open(&gateway.authentication.sealer, state, now).ok());
+fn arrive(parameters: &Parameters, wanted: Option<String>, exchange: &mut Exchange<'_>) -> Reply {
+    exchange.record.outcome = Some("signed_out");
+    let sealer = &exchange.gateway.authentication.sealer;
+    let sealed = parameters.state.as_deref().and_then(|state| LogoutState::open(sealer, state, exchange.now).ok());
     let reply = match sealed.map(|state| state.return_to).or(wanted) {
         Some(location) => Reply::redirect(302, &location),
-        None => signed_out(gateway, request),
+        None => signed_out(exchange),
     };
-    without_cookies(reply, listener)
+    without_cookies(reply, exchange.listener)
 }
 
-fn signed_out(gateway: &Gateway, request: &RequestView<'_>) -> Reply {
-    if !shows_page(request.headers) {
+fn signed_out(exchange: &Exchange<'_>) -> Reply {
+    if !shows_page(exchange.request.headers) {
         return Reply::json(200, &serde_json::json!({"signed_in": false}));
     }
-    let context =
-        PageContext { host: request.authority.host(), request_id: request.request_id, action: Some("/"), ..PageContext::default() };
-    reply::page_reply(gateway, request.visitor(), 200, "signed_out", &context)
+    let visitor = exchange.visitor();
+    let context = PageContext { host: visitor.host, request_id: visitor.request_id, action: Some("/"), ..PageContext::default() };
+    reply::page_reply(exchange.gateway, visitor, 200, "signed_out", &context)
 }
 
 /// Another site may have sent the browser here: the person decides (threat L12).
-fn confirm(gateway: &Gateway, request: &RequestView<'_>, hash: &str, return_to: Option<&str>) -> Reply {
-    let mut action = format!("{}/logout?session={hash}", gateway.prefix);
+fn confirm(hash: &str, return_to: Option<&str>, exchange: &Exchange<'_>) -> Reply {
+    let visitor = exchange.visitor();
+    let mut action = format!("{}/logout?session={hash}", exchange.gateway.prefix);
     if let Some(place) = return_to {
         action.push_str("&return_to=");
         action.extend(form_urlencoded::byte_serialize(place.as_bytes()));
     }
-    if !shows_page(request.headers) {
-        return Reply::json(403, &serde_json::json!({"error": "confirm_sign_out", "request_id": request.request_id}));
+    if !shows_page(visitor.headers) {
+        return Reply::json(403, &serde_json::json!({"error": "confirm_sign_out", "request_id": visitor.request_id}));
     }
     let context = PageContext {
-        host: request.authority.host(),
-        request_id: request.request_id,
+        host: visitor.host,
+        request_id: visitor.request_id,
         action: Some(&action),
         secondary: Some("/"),
         ..PageContext::default()
     };
-    reply::page_reply(gateway, request.visitor(), 200, "confirm_sign_out", &context)
+    reply::page_reply(exchange.gateway, visitor, 200, "confirm_sign_out", &context)
 }
 
 /// All shards of all rules, whether or not they opened.

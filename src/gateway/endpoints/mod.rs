@@ -8,10 +8,9 @@ mod session;
 
 use std::sync::Arc;
 
-use super::{Gateway, ListenerRules, Record, Reply, reply};
+use super::{Exchange, ListenerRules, Reply, reply};
 use crate::authentication::{Authenticate, Presented};
-use crate::clock::UnixTime;
-use crate::message::{Malformed, RequestView, Scheme};
+use crate::message::{Malformed, Scheme};
 use crate::session::OpenedSession;
 
 /// One of them.
@@ -26,8 +25,8 @@ pub(super) enum Endpoint<'a> {
 }
 
 /// By exact path: a spelling that a laxer program would read as one of ours is just a path to the rules.
-pub(super) fn find<'a>(gateway: &Gateway, listener: &ListenerRules, request: &RequestView<'a>) -> Option<Endpoint<'a>> {
-    let path = request.target.path().strip_prefix(gateway.prefix.as_str())?;
+pub(super) fn find<'a>(exchange: &Exchange<'a>) -> Option<Endpoint<'a>> {
+    let path = exchange.request.target.path().strip_prefix(exchange.gateway.prefix.as_str())?;
     let endpoint = match path {
         "/idpresponse" => Endpoint::IdpResponse,
         "/login" => Endpoint::Login,
@@ -36,38 +35,32 @@ pub(super) fn find<'a>(gateway: &Gateway, listener: &ListenerRules, request: &Re
         "/session" => Endpoint::Session,
         _ => Endpoint::Key(path.strip_prefix("/keys/")?),
     };
-    listener.authenticating().next().map(|_| endpoint)
+    exchange.listener.authenticating().next().map(|_| endpoint)
 }
 
-pub(super) async fn serve(
-    endpoint: Endpoint<'_>,
-    gateway: &Gateway,
-    listener: &ListenerRules,
-    request: &RequestView<'_>,
-    now: UnixTime,
-    record: &mut Record,
-) -> Reply {
-    record.actions.push("authenticate");
-    record.masks_query = matches!(endpoint, Endpoint::IdpResponse | Endpoint::Logout);
+pub(super) async fn serve(endpoint: Endpoint<'_>, exchange: &mut Exchange<'_>) -> Reply {
+    exchange.record.actions.push("authenticate");
+    exchange.record.masks_query = matches!(endpoint, Endpoint::IdpResponse | Endpoint::Logout);
+    let method = exchange.request.method.as_str();
     let allowed = match endpoint {
-        Endpoint::IdpResponse | Endpoint::Login => *request.method == http::Method::GET,
-        Endpoint::Logout => matches!(request.method.as_str(), "GET" | "POST"),
-        Endpoint::Key(_) | Endpoint::JwksJson | Endpoint::Session => matches!(request.method.as_str(), "GET" | "HEAD"),
+        Endpoint::IdpResponse | Endpoint::Login => method == "GET",
+        Endpoint::Logout => matches!(method, "GET" | "POST"),
+        Endpoint::Key(_) | Endpoint::JwksJson | Endpoint::Session => matches!(method, "GET" | "HEAD"),
     };
     if !allowed {
-        return reply::for_malformed(Malformed::Method).reply(gateway, request.visitor(), None, record);
+        return exchange.refuse(reply::for_malformed(Malformed::Method), None);
     }
-    if request.scheme == Scheme::Http {
+    if exchange.request.scheme == Scheme::Http {
         // Cookies are `Secure`, and a code is not redeemed that came in the clear (threat F23).
-        return Reply::redirect(302, &request.https_url());
+        return Reply::redirect(302, &exchange.request.https_url());
     }
     match endpoint {
-        Endpoint::IdpResponse => callback::serve(gateway, listener, request, now, record).await,
-        Endpoint::Login => login::serve(gateway, listener, request, now, record).await,
-        Endpoint::Logout => logout::serve(gateway, listener, request, now, record).await,
-        Endpoint::Key(kid) => keys::pem(gateway, request, kid),
-        Endpoint::JwksJson => keys::jwks(gateway),
-        Endpoint::Session => session::serve(gateway, listener, request, now),
+        Endpoint::IdpResponse => callback::serve(exchange).await,
+        Endpoint::Login => login::serve(exchange).await,
+        Endpoint::Logout => logout::serve(exchange).await,
+        Endpoint::Key(kid) => keys::pem(kid, exchange),
+        Endpoint::JwksJson => keys::jwks(exchange.gateway),
+        Endpoint::Session => session::serve(exchange),
     }
 }
 
@@ -77,15 +70,10 @@ fn rule(listener: &ListenerRules, priority: u32) -> Option<&Arc<Authenticate>> {
 }
 
 /// Sessions of this listener's rules that the browser holds: one for each cookie name and provider.
-fn sessions<'a>(
-    gateway: &'a Gateway,
-    listener: &'a ListenerRules,
-    request: &RequestView<'a>,
-    now: UnixTime,
-) -> impl Iterator<Item = (&'a Arc<Authenticate>, OpenedSession)> {
-    let headers = request.headers;
+fn sessions<'a>(exchange: &Exchange<'a>) -> impl Iterator<Item = (&'a Arc<Authenticate>, OpenedSession)> + use<'a> {
+    let (authentication, headers, now) = (&exchange.gateway.authentication, exchange.request.headers, exchange.now);
     let mut seen = Vec::new();
-    listener.authenticating().filter_map(move |authenticate| match gateway.authentication.presented(authenticate, headers, now) {
+    exchange.listener.authenticating().filter_map(move |authenticate| match authentication.presented(authenticate, headers, now) {
         Presented::Session(session) if !seen.contains(&session.id) => {
             seen.push(session.id);
             Some((authenticate, session))

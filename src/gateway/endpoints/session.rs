@@ -2,13 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::clock::UnixTime;
-use crate::gateway::{Gateway, ListenerRules, Reply};
-use crate::message::RequestView;
+use crate::gateway::{Exchange, Reply};
 
-pub(super) fn serve(gateway: &Gateway, listener: &ListenerRules, request: &RequestView<'_>, now: UnixTime) -> Reply {
-    let person = super::sessions(gateway, listener, request, now)
-        .find_map(|(authenticate, session)| gateway.known.identity(authenticate, &session).ok());
+pub(super) fn serve(exchange: &Exchange<'_>) -> Reply {
+    let gateway = exchange.gateway;
+    let person = super::sessions(exchange).find_map(|(authenticate, session)| gateway.known.identity(authenticate, &session).ok());
     let Some(person) = person else { return Reply::json(200, &json!({"signed_in": false})) };
     let identity = &person.identity;
     let configured = gateway.claim_headers.iter().map(|header| header.claim.as_str());
@@ -22,7 +20,7 @@ pub(super) fn serve(gateway: &Gateway, listener: &ListenerRules, request: &Reque
             "identity_provider": &*identity.provider,
             "claims": shown,
             "expires_at": identity.expires_at.0,
-            "expires_in": identity.expires_at.since(now).as_secs(),
+            "expires_in": identity.expires_at.since(exchange.now).as_secs(),
         }),
     )
 }

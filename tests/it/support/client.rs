@@ -104,6 +104,12 @@ pub(crate) fn parameter(url: &str, name: &str) -> Option<String> {
     pairs.into_iter().find(|(n, _)| n == name).map(|(_, v)| v)
 }
 
+/// A `Cookie` header of these pairs.
+pub(crate) fn cookie_header(pairs: &[(String, String)]) -> String {
+    let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    pairs.join("; ")
+}
+
 /// Cookies and a kept connection; nothing is followed.
 pub(crate) struct Browser {
     port: u16,
@@ -145,8 +151,12 @@ impl Browser {
 
     /// The `Cookie` header as it would be sent.
     pub(crate) fn cookie_header(&self) -> String {
-        let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        pairs.join("; ")
+        cookie_header(&self.cookies)
+    }
+
+    /// What a page in deny mode answers to exactly these cookies.
+    pub(crate) fn status_with(&mut self, cookies: &str) -> u16 {
+        self.request("GET", "/deny/page", NAVIGATE, &[("Cookie", cookies)], None).status()
     }
 
     /// A navigation to a path or to a URL of the gateway.

@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod behaviour;
+pub(crate) mod canary;
 pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod gateway;

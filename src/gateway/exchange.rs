@@ -1,0 +1,32 @@
+//! One request on its way through the gateway, with everything that decisions about it need.
+
+use super::reply::Verdict;
+use super::{Gateway, ListenerRules, Record, Reply, Visitor};
+use crate::clock::UnixTime;
+use crate::message::RequestView;
+
+/// Handed from step to step; what is learnt on the way goes into `record`.
+pub struct Exchange<'a> {
+    pub gateway: &'a Gateway,
+    pub listener: &'a ListenerRules,
+    pub request: &'a RequestView<'a>,
+    pub now: UnixTime,
+    pub record: Record,
+}
+
+impl<'a> Exchange<'a> {
+    /// Writes a failure down and makes its answer; `action` is where the page's button leads.
+    pub(super) fn refuse(&mut self, verdict: Verdict, action: Option<&str>) -> Reply {
+        let visitor = self.visitor();
+        verdict.reply(self.gateway, visitor, action, &mut self.record)
+    }
+
+    pub(super) fn visitor(&self) -> Visitor<'a> {
+        Visitor { host: self.request.authority.host(), headers: self.request.headers, request_id: self.request.request_id }
+    }
+
+    /// Another path of the request's own origin.
+    pub(super) fn own_url(&self, path: &str) -> String {
+        format!("{}{path}", self.request.origin())
+    }
+}
