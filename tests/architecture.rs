@@ -20,7 +20,8 @@ const FLOORS: [&[&str]; 9] = [
 ];
 
 /// Neighbours on one floor that may name each other, in this direction only.
-const DRAWN: [(&str, &str); 4] = [("identity", "secret"), ("identity", "clock"), ("proxy", "listener"), ("cli", "app")];
+const DRAWN: [(&str, &str); 5] =
+    [("identity", "message"), ("identity", "secret"), ("identity", "clock"), ("proxy", "listener"), ("cli", "app")];
 
 /// Floors 0 to 4 decide and do not act; floor 5 is the snapshot that they are put together in.
 const BELOW_THE_LINE: usize = 5;

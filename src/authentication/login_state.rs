@@ -40,7 +40,7 @@ impl LoginState {
 
     pub fn open(sealer: &Sealer, state: &str) -> Result<Self, SealError> {
         let sealed = URL_SAFE_NO_PAD.decode(state).map_err(|_| SealError::Refused)?;
-        let plain = sealer.open(Purpose::LoginState, &[b"login"], &sealed)?;
+        let plain = sealer.open(Purpose::LoginState, &[b"login"], sealed)?;
         postcard::from_bytes(&plain).map_err(|_| SealError::Refused)
     }
 

@@ -58,7 +58,7 @@ impl LogoutState {
 
     pub fn open(sealer: &Sealer, state: &str, now: UnixTime) -> Result<Self, SealError> {
         let sealed = URL_SAFE_NO_PAD.decode(state).map_err(|_| SealError::Refused)?;
-        let plain = sealer.open(Purpose::LoginState, &[b"logout"], &sealed)?;
+        let plain = sealer.open(Purpose::LoginState, &[b"logout"], sealed)?;
         let state: Self = postcard::from_bytes(&plain).map_err(|_| SealError::Refused)?;
         if now >= state.started_at.plus(LOGIN_LIFETIME) { Err(SealError::Refused) } else { Ok(state) }
     }

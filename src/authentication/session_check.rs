@@ -6,7 +6,7 @@ use http::HeaderMap;
 
 use super::{Authenticate, Authentication};
 use crate::clock::UnixTime;
-use crate::identity::{Identity, SessionId};
+use crate::identity::{Identity, SessionId, display_name};
 use crate::secret::Secret;
 use crate::session::{OpenedSession, Purpose, RecordError, SealError};
 
@@ -30,8 +30,8 @@ impl Authentication {
         let Some(sealed) = authenticate.cookie.read(headers) else {
             return if authenticate.cookie.is_present(headers) { Presented::Unusable } else { Presented::Nothing };
         };
-        let Ok(plain) = self.sealer.open(Purpose::Session, &context(authenticate), &sealed) else { return Presented::Unusable };
-        let Ok(session) = OpenedSession::read(&plain) else { return Presented::Unusable };
+        let Ok(plain) = self.sealer.open(Purpose::Session, &context(authenticate), sealed) else { return Presented::Unusable };
+        let Ok(session) = OpenedSession::read(plain) else { return Presented::Unusable };
         if session.expires_at <= now {
             return Presented::Expired(session.id);
         }
@@ -57,7 +57,9 @@ fn context(authenticate: &Authenticate) -> [&[u8]; 4] {
 /// The person of an opened session.
 pub fn identify(authenticate: &Authenticate, session: &OpenedSession) -> Result<Identity, RecordError> {
     let record = session.unpack()?;
-    let subject = record.claims.get("sub").and_then(|subject| subject.as_str()).ok_or(RecordError::Damaged)?.to_owned();
+    let subject = record.claims.get("sub").and_then(|subject| subject.as_str()).ok_or(RecordError::Damaged)?;
+    let subject: Arc<str> = Arc::from(subject);
+    let display_name = display_name(&record.claims).map_or_else(|| subject.clone(), Arc::from);
     let provider = &authenticate.provider;
     let issuer = record.claims.get(ISSUER).and_then(|issuer| issuer.as_str()).map(Arc::from);
     let mut claims = record.claims;
@@ -67,10 +69,12 @@ pub fn identify(authenticate: &Authenticate, session: &OpenedSession) -> Result<
         issuer: issuer.or_else(|| provider.issuers.first().cloned()).ok_or(RecordError::Damaged)?,
         client_id: provider.client_id.clone(),
         subject,
+        display_name,
         claims,
         access_token: Secret::new(record.access_token),
         id_token: Secret::new(record.id_token),
         session: record.id,
+        session_hash: record.id.hash().into(),
         expires_at: record.expires_at,
     })
 }

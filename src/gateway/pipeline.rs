@@ -94,8 +94,8 @@ async fn authenticate(rule: &RuleActions, exchange: &mut Exchange<'_>) -> Result
     };
     exchange.record.outcome = Some("session");
     exchange.record.subject = Some(known.identity.subject.clone());
-    exchange.record.display_name = Some(known.identity.display_name().to_owned());
-    exchange.record.session = Some(session.id.hash());
+    exchange.record.display_name = Some(known.identity.display_name.clone());
+    exchange.record.session = Some(known.identity.session_hash.clone());
     Ok(Some(known))
 }
 

@@ -8,15 +8,15 @@ use std::time::Duration;
 pub struct Record {
     /// Priority of the rule: 0 the default, `None` when none was looked for.
     pub rule_priority: Option<u32>,
-    pub rule: Option<String>,
+    pub rule: Option<Arc<str>>,
     /// ALB's words: `authenticate`, `forward`, `redirect`, `fixed-response`.
     pub actions: Vec<&'static str>,
     pub identity_provider: Option<Arc<str>>,
-    pub subject: Option<String>,
+    pub subject: Option<Arc<str>>,
     /// How a page calls the person, for the log of `demo` only.
-    pub display_name: Option<String>,
+    pub display_name: Option<Arc<str>>,
     /// A hash.
-    pub session: Option<String>,
+    pub session: Option<Arc<str>>,
     /// `session`, `anonymous`, `redirected`, `refused`, `signed_in`, `signed_out`, `failed`.
     pub outcome: Option<&'static str>,
     pub error_reason: Option<&'static str>,

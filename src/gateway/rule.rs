@@ -11,7 +11,7 @@ use crate::authentication::Authenticate;
 /// The actions of a rule, compiled.
 pub struct RuleActions {
     /// The priority, or `default`: a label in metrics.
-    pub name: String,
+    pub name: Arc<str>,
     pub priority: u32,
     pub authenticate: Option<Arc<Authenticate>>,
     pub routing: RoutingAction,

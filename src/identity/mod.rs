@@ -7,6 +7,7 @@ use aws_lc_rs::digest;
 use serde_json::{Map, Value};
 
 use crate::clock::UnixTime;
+use crate::message::hex;
 use crate::secret::Secret;
 
 /// Names a session. Never leaves the gateway unsealed; logs show a hash.
@@ -18,7 +19,7 @@ impl SessionId {
     #[must_use]
     pub fn hash(&self) -> String {
         let digest = digest::digest(&digest::SHA256, &self.0);
-        digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&digest.as_ref()[..8])
     }
 }
 
@@ -36,22 +37,18 @@ pub struct Identity {
     pub issuer: Arc<str>,
     pub client_id: Arc<str>,
     /// `sub`: unique within the issuer (OIDC Core §2).
-    pub subject: String,
+    pub subject: Arc<str>,
+    /// How a page or a person's log calls them: the user name, the e-mail address, or the subject.
+    pub display_name: Arc<str>,
     /// The claims of the ID token and of user info, merged.
     pub claims: Map<String, Value>,
     pub access_token: Secret<String>,
     /// Kept for `id_token_hint` at logout.
     pub id_token: Secret<String>,
     pub session: SessionId,
+    /// Its hash, for the log.
+    pub session_hash: Arc<str>,
     pub expires_at: UnixTime,
-}
-
-impl Identity {
-    /// How a page or a person's log calls them: the user name, the e-mail address, or the subject.
-    #[must_use]
-    pub fn display_name(&self) -> &str {
-        display_name(&self.claims).unwrap_or(&self.subject)
-    }
 }
 
 /// The best of the claims by which people know each other.

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
 use crate::clock::UnixTime;
-use crate::message::Scheme;
+use crate::message::{Scheme, hex};
 
 /// What the peer, or the trusted proxies in front of it, say of the visitor.
 #[derive(Debug, Clone)]
@@ -70,8 +70,7 @@ fn address(text: &str) -> Option<IpAddr> {
 /// replaced.
 #[must_use]
 pub fn trace_id(headers: &HeaderMap, now: UnixTime, random: [u8; 12]) -> HeaderValue {
-    let fresh: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    let fresh = format!("1-{:08x}-{fresh}", now.0 & 0xffff_ffff);
+    let fresh = format!("1-{:08x}-{}", now.0 & 0xffff_ffff, hex(&random));
     let sent = headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok()).filter(|value| value.len() <= 512);
     let text = match sent {
         Some(sent) if sent.split(';').any(|field| field.trim_start().starts_with("Root=")) => {

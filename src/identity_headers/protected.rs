@@ -11,21 +11,16 @@ pub struct ProtectedHeaders {
 impl ProtectedHeaders {
     /// `claims` are the names of `identity_headers.claims`.
     pub fn new<'a>(claims: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { claims: claims.into_iter().map(|name| folded(name.as_bytes())).collect() }
+        Self { claims: claims.into_iter().map(|name| name.bytes().map(fold).map(char::from).collect()).collect() }
     }
 
     /// `-`, `_` and `.` are the same here, as in the environment of CGI, WSGI and Rack.
     #[must_use]
     pub fn covers(&self, name: &str) -> bool {
-        let first = name.as_bytes().first().copied().unwrap_or_default();
-        // One look at the first byte spares most headers the folding.
-        if !matches!(first, b'x' | b'X' | b'f' | b'F' | b'p' | b'P')
-            && !self.claims.iter().any(|claim| claim.as_bytes().first() == Some(&first.to_ascii_lowercase()))
-        {
-            return false;
-        }
-        let name = folded(name.as_bytes());
-        PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name.as_str()) || self.claims.contains(&name)
+        let name = name.as_bytes();
+        PREFIXES.iter().any(|prefix| name.len() > prefix.len() && is_folded(&name[..prefix.len()], prefix.as_bytes()))
+            || NAMES.iter().any(|known| is_folded(name, known.as_bytes()))
+            || self.claims.iter().any(|known| is_folded(name, known.as_bytes()))
     }
 
     /// What has to go, for headers and trailers alike.
@@ -35,13 +30,16 @@ impl ProtectedHeaders {
     }
 }
 
-fn folded(name: &[u8]) -> String {
-    name.iter()
-        .map(|byte| match byte {
-            b'_' | b'.' => '-',
-            byte => char::from(byte.to_ascii_lowercase()),
-        })
-        .collect()
+/// Whether a name is `known` but for case and separators. `known` is in lower case with hyphens.
+fn is_folded(name: &[u8], known: &[u8]) -> bool {
+    name.len() == known.len() && name.iter().zip(known).all(|(byte, known)| fold(*byte) == *known)
+}
+
+fn fold(byte: u8) -> u8 {
+    match byte {
+        b'_' | b'.' => b'-',
+        byte => byte.to_ascii_lowercase(),
+    }
 }
 
 /// `x-forwarded-*` is judged before and set anew. The others tell an application of another URL or address than the one that

@@ -25,7 +25,7 @@ use crate::message::ConnectionInfo;
 /// What the proxy finds in `ProxyDigest::user_data`.
 #[derive(Debug)]
 pub struct Connection {
-    pub info: ConnectionInfo,
+    pub info: Arc<ConnectionInfo>,
     pub deadline: Arc<HeadDeadline>,
 }
 
@@ -69,7 +69,7 @@ impl ClientStream {
         }
         // Pingora's place for a CONNECT proxy's answer is the one place where user data of a connection can travel.
         let response = ResponseHeader::build(200, None).map_err(io::Error::other)?;
-        let connection = Connection { info, deadline: deadline.clone() };
+        let connection = Connection { info: Arc::new(info), deadline: deadline.clone() };
         let proxy_digest = Arc::new(ProxyDigest::new(Box::new(response), Some(Box::new(connection))));
         Ok(Self { inner, id: fd, is_h2, deadline, sleep: None, proxy_digest, socket_digest: Arc::new(socket_digest), ssl_digest })
     }

@@ -7,6 +7,7 @@ mod connection;
 pub mod cookies;
 mod fetch;
 mod head;
+mod hex;
 pub mod json;
 mod request;
 mod target;
@@ -15,6 +16,7 @@ pub use authority::Authority;
 pub use connection::{ConnectionInfo, Scheme, TlsInfo};
 pub use fetch::{RequestKind, kind, shows_page};
 pub use head::inspect as inspect_head;
+pub use hex::hex;
 pub use request::RequestView;
 pub use target::RequestTarget;
 

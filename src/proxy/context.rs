@@ -10,7 +10,7 @@ use crate::clock::UnixTime;
 use crate::gateway::{Forward, Gateway, Record};
 use crate::identity_headers::ForwardedFor;
 use crate::listener::{ClientStream, HeadDeadline};
-use crate::message::{Authority, ConnectionInfo, RequestTarget};
+use crate::message::{Authority, ConnectionInfo, RequestTarget, hex};
 use crate::secret::Entropy;
 
 /// One request.
@@ -19,7 +19,7 @@ pub struct RequestContext {
     pub(super) started: Instant,
     pub(super) created_at: UnixTime,
     pub(super) request_id: String,
-    pub(super) connection: Option<ConnectionInfo>,
+    pub(super) connection: Option<Arc<ConnectionInfo>>,
     deadline: Option<Arc<HeadDeadline>>,
     is_http1: bool,
     pub(super) authority: Option<Authority>,
@@ -76,7 +76,7 @@ impl RequestContext {
         }
         // 64 bits: enough to find a line by, short enough to read out on the telephone.
         let random = entropy.bytes::<8>().unwrap_or_default();
-        self.request_id = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.request_id = hex(&random);
     }
 
     /// The next byte on this connection belongs to another request.

@@ -69,7 +69,9 @@ pub(super) fn prepare(original: &RequestHeader, upstream: &mut RequestHeader, co
         while upstream.remove_header(&name).is_some() {}
     }
     // What was matched is what is forwarded: the normal form, not what was sent.
-    upstream.set_raw_path(target.as_str().as_bytes())?;
+    if original.raw_path() != target.as_str().as_bytes() || upstream.uri.authority().is_some() {
+        upstream.set_raw_path(target.as_str().as_bytes())?;
+    }
     upstream.insert_header(HOST, authority.as_str())?;
     while upstream.remove_header(&COOKIE).is_some() {}
     if let Some(cookies) = gateway.target_cookies(&original.headers) {

@@ -111,19 +111,19 @@ impl Sealer {
         Ok([&[VERSION], key.id.as_slice(), &nonce, &body, tag.as_ref()].concat())
     }
 
-    pub fn open(&self, purpose: Purpose, context: &[&[u8]], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+    /// Opens in place: the value is on the path of every request.
+    pub fn open(&self, purpose: Purpose, context: &[&[u8]], mut sealed: Vec<u8>) -> Result<Vec<u8>, SealError> {
         let (&[version, ref id @ ..], rest) = sealed.split_first_chunk::<5>().ok_or(SealError::Refused)?;
-        let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or(SealError::Refused)?;
+        let nonce = *rest.first_chunk::<NONCE_LEN>().ok_or(SealError::Refused)?;
         if version != VERSION {
             return Err(SealError::Refused);
         }
         let key = self.keys.iter().find(|key| key.id == *id).ok_or(SealError::Refused)?;
-        let mut body = body.to_vec();
         let aad = Aad::from(associated_data(purpose, context));
-        let length =
-            key.of(purpose).open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut body).map_err(|_| SealError::Refused)?.len();
-        body.truncate(length);
-        Ok(body)
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let length = key.of(purpose).open_within(nonce, aad, &mut sealed, 5 + NONCE_LEN..).map_err(|_| SealError::Refused)?.len();
+        sealed.truncate(length);
+        Ok(sealed)
     }
 }
 
@@ -184,19 +184,19 @@ mod tests {
         let entropy = test_entropy();
         let sealer = Sealer::new(&[key(&entropy)], entropy).unwrap();
         let sealed = sealer.seal(Purpose::Session, &[b"cookie", b"op"], b"hello").unwrap();
-        assert_eq!(sealer.open(Purpose::Session, &[b"cookie", b"op"], &sealed).unwrap(), b"hello");
+        assert_eq!(sealer.open(Purpose::Session, &[b"cookie", b"op"], sealed.clone()).unwrap(), b"hello");
         for (purpose, context) in [
             (Purpose::LoginState, [&b"cookie"[..], b"op"]),
             (Purpose::Session, [b"cookieo", b"p"]),
             (Purpose::Session, [b"cookie", b"other"]),
         ] {
-            assert_eq!(sealer.open(purpose, &context, &sealed), Err(SealError::Refused));
+            assert_eq!(sealer.open(purpose, &context, sealed.clone()), Err(SealError::Refused));
         }
         for at in 0..sealed.len() {
             let mut tampered = sealed.clone();
             tampered[at] ^= 1;
-            assert!(sealer.open(Purpose::Session, &[b"cookie", b"op"], &tampered).is_err(), "byte {at}");
-            assert!(sealer.open(Purpose::Session, &[b"cookie", b"op"], &sealed[..at]).is_err(), "length {at}");
+            assert!(sealer.open(Purpose::Session, &[b"cookie", b"op"], tampered).is_err(), "byte {at}");
+            assert!(sealer.open(Purpose::Session, &[b"cookie", b"op"], sealed[..at].to_vec()).is_err(), "length {at}");
         }
     }
 
@@ -207,9 +207,9 @@ mod tests {
         let before = Sealer::new(std::slice::from_ref(&old), entropy.clone()).unwrap();
         let after = Sealer::new(&[new, old], entropy).unwrap();
         let sealed = before.seal(Purpose::Session, &[], b"x").unwrap();
-        assert!(after.open(Purpose::Session, &[], &sealed).is_ok());
+        assert!(after.open(Purpose::Session, &[], sealed).is_ok());
         let sealed = after.seal(Purpose::Session, &[], b"x").unwrap();
-        assert!(before.open(Purpose::Session, &[], &sealed).is_err());
+        assert!(before.open(Purpose::Session, &[], sealed).is_err());
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl AccessLog {
 
     pub fn write(&self, entry: &Entry) {
         let line = match self.format {
-            AccessLogFormat::Json => entry.json().to_string(),
+            AccessLogFormat::Json => entry.json(),
             AccessLogFormat::Alb => entry.alb(),
             // A path may hold what moves a terminal's cursor.
             AccessLogFormat::Person => entry.for_a_person().replace(char::is_control, "·"),

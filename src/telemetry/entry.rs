@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 use crate::gateway::Record;
 
@@ -41,50 +41,48 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// ALB's field names in snake case, and ours.
+    /// One line: ALB's field names in snake case, and ours.
     #[must_use]
-    pub fn json(&self) -> Value {
+    pub fn json(&self) -> String {
         let record = &self.record;
-        let mut line = Map::new();
-        let mut put = |name: &str, value: Value| line.insert(name.to_owned(), value);
-        put("type", self.kind.into());
-        put("time", timestamp(self.finished_at).into());
-        put("request_id", self.request_id.clone().into());
-        put("listener", self.listener.clone().into());
-        put("client_port", self.client.to_string().into());
-        put("target_port", dash(self.target.as_deref()));
-        put("request_processing_time", seconds(self.target_time.map(|time| self.elapsed.saturating_sub(time))));
-        put("target_processing_time", seconds(self.target_time));
-        put("response_processing_time", seconds(self.target_time.map(|_| Duration::ZERO)));
-        put("elb_status_code", self.status.into());
-        put("target_status_code", self.target_status.map_or_else(|| "-".into(), Value::from));
-        put("received_bytes", self.received_bytes.into());
-        put("sent_bytes", self.sent_bytes.into());
-        put("request", self.request().into());
-        put("user_agent", self.user_agent.clone().into());
-        put("ssl_cipher", dash(self.tls_cipher.as_deref()));
-        put("ssl_protocol", dash(self.tls_version));
-        put("target_group", dash(self.target_group.as_deref()));
-        put("trace_id", dash(self.trace_id.as_deref()));
-        put("domain_name", dash(self.server_name.as_deref()));
-        put("matched_rule_priority", record.rule_priority.map_or_else(|| "-".into(), Value::from));
-        put("request_creation_time", timestamp(self.created_at()).into());
-        put("actions_executed", record.actions.join(",").into());
-        put("redirect_url", dash(record.redirect_url.as_deref()));
-        put("error_reason", dash(record.error_reason));
-        put("target_port_list", dash(self.target.as_deref()));
-        put("target_status_code_list", self.target_status.map_or_else(|| "-".into(), |status| status.to_string().into()));
-        put("classification", "-".into());
-        put("classification_reason", "-".into());
-        put("conn_trace_id", "-".into());
-        put("error_detail", dash(record.detail.as_deref()));
-        put("identity_provider", dash(record.identity_provider.as_deref()));
-        put("subject", dash(record.subject.as_deref()));
-        put("session_id", dash(record.session.as_deref()));
-        put("auth_outcome", dash(record.outcome));
-        put("auth_latency_ms", record.authentication_time.map_or(Value::Null, |time| json!(time.as_secs_f64() * 1000.0)));
-        put("duration_ms", json!(self.elapsed.as_secs_f64() * 1000.0));
-        Value::Object(line)
+        let line = Line {
+            r#type: self.kind,
+            time: timestamp(self.finished_at),
+            request_id: &self.request_id,
+            listener: &self.listener,
+            client_port: self.client,
+            target_port: dash(self.target.as_deref()),
+            request_processing_time: seconds(self.target_time.map(|time| self.elapsed.saturating_sub(time))),
+            target_processing_time: seconds(self.target_time),
+            response_processing_time: seconds(self.target_time.map(|_| Duration::ZERO)),
+            elb_status_code: self.status,
+            target_status_code: self.target_status.map_or(NumberOrDash::Dash("-"), NumberOrDash::Number),
+            received_bytes: self.received_bytes,
+            sent_bytes: self.sent_bytes,
+            request: self.request(),
+            user_agent: &self.user_agent,
+            ssl_cipher: dash(self.tls_cipher.as_deref()),
+            ssl_protocol: dash(self.tls_version),
+            target_group: dash(self.target_group.as_deref()),
+            trace_id: dash(self.trace_id.as_deref()),
+            domain_name: dash(self.server_name.as_deref()),
+            matched_rule_priority: record.rule_priority.map_or(NumberOrDash::Dash("-"), NumberOrDash::Number),
+            request_creation_time: timestamp(self.created_at()),
+            actions_executed: record.actions.join(","),
+            redirect_url: dash(record.redirect_url.as_deref()),
+            error_reason: dash(record.error_reason),
+            target_port_list: dash(self.target.as_deref()),
+            target_status_code_list: self.target_status.map_or(NumberOrDash::Dash("-"), NumberOrDash::Number),
+            error_detail: dash(record.detail.as_deref()),
+            identity_provider: dash(record.identity_provider.as_deref()),
+            subject: dash(record.subject.as_deref()),
+            session_id: dash(record.session.as_deref()),
+            auth_outcome: dash(record.outcome),
+            auth_latency_ms: record.authentication_time.map(milliseconds),
+            duration_ms: milliseconds(self.elapsed),
+        };
+        // A struct of texts and numbers always serialises.
+        serde_json::to_string(&line).unwrap_or_default()
     }
 
     pub(super) fn created_at(&self) -> u64 {
@@ -97,12 +95,63 @@ impl Entry {
     }
 }
 
-fn dash(text: Option<&str>) -> Value {
-    text.unwrap_or("-").into()
+#[derive(Serialize)]
+struct Line<'a, Target: Serialize, Rule: Serialize> {
+    r#type: &'a str,
+    time: String,
+    request_id: &'a str,
+    listener: &'a str,
+    client_port: SocketAddr,
+    target_port: &'a str,
+    request_processing_time: f64,
+    target_processing_time: f64,
+    response_processing_time: f64,
+    elb_status_code: u16,
+    target_status_code: Target,
+    received_bytes: usize,
+    sent_bytes: usize,
+    request: String,
+    user_agent: &'a str,
+    ssl_cipher: &'a str,
+    ssl_protocol: &'a str,
+    target_group: &'a str,
+    trace_id: &'a str,
+    domain_name: &'a str,
+    matched_rule_priority: Rule,
+    request_creation_time: String,
+    actions_executed: String,
+    redirect_url: &'a str,
+    error_reason: &'a str,
+    target_port_list: &'a str,
+    target_status_code_list: Target,
+    error_detail: &'a str,
+    identity_provider: &'a str,
+    subject: &'a str,
+    session_id: &'a str,
+    auth_outcome: &'a str,
+    auth_latency_ms: Option<f64>,
+    duration_ms: f64,
 }
 
-fn seconds(time: Option<Duration>) -> Value {
-    time.map_or(json!(-1), |time| json!((time.as_secs_f64() * 1_000_000.0).round() / 1_000_000.0))
+/// AWS writes `-` where there is no number.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum NumberOrDash<T> {
+    Number(T),
+    Dash(&'static str),
+}
+
+fn dash(text: Option<&str>) -> &str {
+    text.unwrap_or("-")
+}
+
+/// -1 where no target was asked, as AWS writes it.
+fn seconds(time: Option<Duration>) -> f64 {
+    time.map_or(-1.0, |time| (time.as_secs_f64() * 1_000_000.0).round() / 1_000_000.0)
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
 
 /// RFC 3339 in UTC, with microseconds, as AWS writes it.

@@ -111,7 +111,7 @@ pub(super) fn actions(context: &mut Context<'_>, raw: &Located<Vec<Action>>, pri
     if raw.value.is_empty() {
         context.error_hint(raw, "there is no action", "end with forward, redirect or fixed_response");
     }
-    let name = if priority == 0 { "default".to_owned() } else { priority.to_string() };
+    let name = if priority == 0 { "default".into() } else { priority.to_string().into() };
     let routing = routing?;
     sound.then_some(RuleActions { name, priority, authenticate, routing })
 }

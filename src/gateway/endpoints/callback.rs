@@ -19,9 +19,9 @@ pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
         Ok(signed_in) => {
             exchange.record.outcome = Some("signed_in");
             exchange.record.event = Some(AuthenticationEvent::Success);
-            exchange.record.subject = Some(signed_in.subject);
-            exchange.record.display_name = Some(signed_in.display_name);
-            exchange.record.session = Some(signed_in.session.hash());
+            exchange.record.subject = Some(signed_in.subject.into());
+            exchange.record.display_name = Some(signed_in.display_name.into());
+            exchange.record.session = Some(signed_in.session.hash().into());
             Reply::redirect(302, &signed_in.location).with_cookies(signed_in.set_cookies)
         }
         Err(error) => refuse(CallbackFailure { error, login: Some(Box::new(login)) }, exchange),

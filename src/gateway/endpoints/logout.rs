@@ -21,7 +21,7 @@ pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
         return confirm(&hash, parameters.return_to.as_deref(), exchange);
     }
     exchange.record.outcome = Some("signed_out");
-    exchange.record.session = Some(hash);
+    exchange.record.session = Some(hash.into());
     exchange.record.identity_provider = Some(authenticate.provider.name.clone());
     let person = gateway.known.identity(authenticate, first).ok();
     for (_, session) in &sessions {

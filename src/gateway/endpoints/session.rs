@@ -16,7 +16,7 @@ pub(super) fn serve(exchange: &Exchange<'_>) -> Reply {
         200,
         &json!({
             "signed_in": true,
-            "subject": identity.subject,
+            "subject": &*identity.subject,
             "identity_provider": &*identity.provider,
             "claims": shown,
             "expires_at": identity.expires_at.0,
