@@ -57,9 +57,9 @@ test('a provider that fails in the middle of a sign-in gets a page with a way on
       assert.match(answer.headers()['cache-control'], /no-store/);
       assert.match(answer.headers()['retry-after'] ?? '', /^\d+$/, 'Retry-After');
 
-      const line = gateway.accessLog().at(-1);
+      const content = await page.content();
+      const line = await eventually('the request id of the page is in the access log', () => gateway.accessLog().find(({ request_id: id }) => content.includes(id)));
       assert.match(line.error_reason, /^Auth/, name);
-      assert.ok((await page.content()).includes(line.request_id), 'the page shows the request id of the log');
 
       provider.fault('/token', undefined);
       await page.goto(gateway.url('/unlucky'));

@@ -231,3 +231,82 @@ fn every_word_is_documented_and_every_key_stands_in_the_reference() {
         }
     }
 }
+
+/// What an editor that follows the schema says of our own examples: nothing.
+#[test]
+fn examples_satisfy_the_schema() {
+    let schema = schema();
+    for example in ["vestibule.yaml", "cognito.yaml", "legacy-app.yaml"] {
+        let mut reader = YamlReader::default();
+        saphyr_parser::Parser::new_from_str(&read(&format!("config/{example}"))).load(&mut reader, false).unwrap();
+        assert_eq!(objection(&reader.document.unwrap(), &schema, &schema, example.to_owned()), None);
+    }
+}
+
+/// YAML without anchors and tags as JSON.
+#[derive(Default)]
+struct YamlReader {
+    open: Vec<(bool, Vec<Value>)>,
+    document: Option<Value>,
+}
+
+impl saphyr_parser::EventReceiver<'_> for YamlReader {
+    fn on_event(&mut self, event: saphyr_parser::Event<'_>) {
+        use saphyr_parser::{Event, ScalarStyle};
+        let value = match event {
+            Event::SequenceStart(..) => return self.open.push((false, Vec::new())),
+            Event::MappingStart(..) => return self.open.push((true, Vec::new())),
+            Event::Scalar(text, ScalarStyle::Plain, ..) => serde_json::from_str(&text).unwrap_or_else(|_| text.into_owned().into()),
+            Event::Scalar(text, ..) => text.into_owned().into(),
+            Event::SequenceEnd | Event::MappingEnd => match self.open.pop().unwrap() {
+                (false, items) => items.into(),
+                (true, items) => {
+                    let text = |key: &Value| key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+                    items.chunks(2).map(|pair| (text(&pair[0]), pair[1].clone())).collect::<serde_json::Map<_, _>>().into()
+                }
+            },
+            _ => return,
+        };
+        match self.open.last_mut() {
+            Some((_, items)) => items.push(value),
+            None => self.document = Some(value),
+        }
+    }
+}
+
+/// The first objection of a schema, as far as ours goes: references, types, members, items, alternatives, words.
+fn objection(value: &Value, schema: &Value, root: &Value, path: String) -> Option<String> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return objection(value, root.pointer(&reference[1..]).unwrap(), root, path);
+    }
+    if let Some(choices) = schema["anyOf"].as_array() {
+        let objections: Vec<_> = choices.iter().map(|choice| objection(value, choice, root, path.clone())).collect();
+        return if objections.contains(&None) { None } else { objections.into_iter().flatten().last() };
+    }
+    let fits = match schema["type"].as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("integer") => value.is_u64(),
+        Some("boolean") => value.is_boolean(),
+        other => panic!("{path}: the schema has a type that this test does not know: {other:?}"),
+    };
+    let known_word = schema["enum"].as_array().is_none_or(|words| words.contains(value));
+    if !fits || !known_word {
+        return Some(format!("{path}: {value} does not fit {schema}"));
+    }
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if value.get(name).is_none() {
+            return Some(format!("{path}: {name} is missing"));
+        }
+    }
+    let members = value.as_object().into_iter().flatten().map(|(name, member)| {
+        let known = schema["properties"].get(name).unwrap_or(&schema["additionalProperties"]);
+        (format!("{path}.{name}"), member, known)
+    });
+    let items = value.as_array().into_iter().flatten().map(|item| (format!("{path}[]"), item, &schema["items"]));
+    members.chain(items).find_map(|(path, value, schema)| match schema {
+        Value::Bool(false) | Value::Null => Some(format!("{path} is not known")),
+        schema => objection(value, schema, root, path),
+    })
+}

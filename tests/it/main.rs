@@ -6,6 +6,7 @@ mod support;
 
 mod authorization_request;
 mod authorization_response;
+mod behind_proxy;
 mod chunks;
 mod discovery;
 mod examples;
@@ -22,6 +23,7 @@ mod late_callback;
 mod listener;
 mod logs;
 mod mixed_up_response;
+mod operator;
 mod own_answers;
 mod parity;
 mod paths;

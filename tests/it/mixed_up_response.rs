@@ -79,6 +79,19 @@ fn f15_code_never_goes_to_another_provider() {
 }
 
 #[test]
+fn f15_callback_under_another_host_is_refused() {
+    let world = World::start_with(|plan| plan.listener()["hosts"] = json!(["app.test", "other.test"]));
+    let (mut browser, callback) = attempt(&world, |_| {});
+    let tokens = world.provider.count("token");
+    // A browser would not bring the cookie along; whoever makes it do so gains nothing.
+    let response = browser.get_with(&callback, &[("Host", &format!("other.test:{}", world.gateway.port))]);
+    assert_eq!(response.status(), 401, "{response}");
+    assert_eq!(world.provider.count("token"), tokens, "the code was spent");
+    assert!(!response.text().contains("app.test"), "the other host is shown: {}", response.text());
+    assert_eq!(browser.get(&callback).status(), 302, "under its own host");
+}
+
+#[test]
 fn f16_error_of_the_provider_is_answered_and_never_reflected() {
     let world = World::start();
     let script = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
