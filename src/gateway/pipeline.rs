@@ -120,7 +120,7 @@ async fn challenge(authenticate: &Authenticate, presented: &Presented, exchange:
         exchange.record.error_reason.get_or_insert(reason);
     }
     // Only what will never open again is taken away. An expired session stays: in deny mode it is what sends the next navigation
-    // to the provider (contract §6), and a late answer to a request of before must not delete the cookies of a new login.
+    // to the provider as on an ALB, and a late answer to a request of before must not delete the cookies of a new login.
     if matches!(presented, Presented::Unusable | Presented::Ended) {
         return Err(reply.with_cookies(authenticate.cookie.delete()));
     }

@@ -1,4 +1,4 @@
-//! Every answer that the gateway gives itself (contract §6), and the one place where a failure gets its status, its page and
+//! Every answer that the gateway gives itself, and the one place where a failure gets its status, its page and
 //! its `error_reason`. No match here has a `_` arm: a new failure does not compile until somebody has decided.
 
 use bytes::Bytes;

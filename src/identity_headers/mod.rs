@@ -1,4 +1,4 @@
-//! What the target is told about the person, and what a client must not be able to say (contract §5).
+//! What the target is told about the person, and what a client must not be able to say (docs/request-lifecycle.md).
 
 mod forwarded;
 mod protected;

@@ -1,4 +1,4 @@
-//! Can whoever sent this follow a redirect to a sign-in page? (Fetch Metadata, contract §6)
+//! Can whoever sent this follow a redirect to a sign-in page? (W3C Fetch Metadata)
 
 use http::header::{ACCEPT, UPGRADE};
 use http::{HeaderMap, Method};

@@ -1,4 +1,4 @@
-//! A sealed session in numbered cookies (contract §4; ALB: Authentication logout and session timeout).
+//! A sealed session in numbered cookies (ALB: Authentication logout and session timeout).
 //!
 //! The first shard begins with the number of shards, so that one left over from a larger session does no harm.
 

@@ -2,12 +2,12 @@
 //! costs lines and never a request (threat Q14).
 
 use std::fs::OpenOptions;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::Entry;
 
@@ -28,9 +28,21 @@ pub enum Destination {
 /// Takes lines until it is closed.
 pub struct AccessLog {
     format: AccessLogFormat,
-    lines: Mutex<Option<SyncSender<String>>>,
-    dropped: Arc<AtomicU64>,
+    shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    pending: Mutex<Pending>,
+    changed: Condvar,
+    dropped: AtomicU64,
+}
+
+#[derive(Default)]
+struct Pending {
+    lines: Vec<u8>,
+    closed: bool,
 }
 
 impl AccessLog {
@@ -40,11 +52,10 @@ impl AccessLog {
             Destination::StandardOutput => Box::new(std::io::stdout()),
             Destination::File(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
         };
-        let (lines, received) = sync_channel(QUEUE);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let lost = dropped.clone();
-        let writer = std::thread::Builder::new().name("access-log".to_owned()).spawn(move || write_all(&received, out, &lost))?;
-        Ok(Self { format, lines: Mutex::new(Some(lines)), dropped, writer: Mutex::new(Some(writer)) })
+        let shared = Arc::new(Shared::default());
+        let taken = shared.clone();
+        let writer = std::thread::Builder::new().name("access-log".to_owned()).spawn(move || taken.write_all(out))?;
+        Ok(Self { format, shared, writer: Mutex::new(Some(writer)) })
     }
 
     pub fn write(&self, entry: &Entry) {
@@ -54,49 +65,77 @@ impl AccessLog {
             // A path may hold what moves a terminal's cursor.
             AccessLogFormat::Person => entry.for_a_person().replace(char::is_control, "·"),
         };
-        if let Some(lines) = &*self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-            && let Err(TrySendError::Full(_)) = lines.try_send(line)
-        {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+        self.shared.push(&line);
     }
 
     /// Lines that could not be written.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.shared.dropped.load(Ordering::Relaxed)
     }
 
-    /// Writes what is queued. Bounded: a destination that blocks is left alone.
+    /// Writes what is pending. Bounded: a destination that blocks is left alone.
     pub fn close(&self) {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.shared.pending().closed = true;
+        self.shared.changed.notify_one();
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         for _ in 0..50 {
             if writer.as_ref().is_none_or(JoinHandle::is_finished) {
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 }
 
-fn write_all(lines: &Receiver<String>, out: Box<dyn Write + Send>, lost: &AtomicU64) {
-    let mut out = BufWriter::new(out);
-    while let Ok(mut line) = lines.recv() {
+impl Shared {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the writer for the first line only: one wake-up for each request would cost more than the line.
+    fn push(&self, line: &str) {
+        let mut pending = self.pending();
+        if pending.lines.len() + line.len() >= MAX_PENDING {
+            drop(pending);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let is_first = pending.lines.is_empty();
+        pending.lines.extend_from_slice(line.as_bytes());
+        pending.lines.push(b'\n');
+        drop(pending);
+        if is_first {
+            self.changed.notify_one();
+        }
+    }
+
+    fn write_all(&self, mut out: Box<dyn Write + Send>) {
         loop {
-            line.push('\n');
-            if out.write_all(line.as_bytes()).is_err() {
-                lost.fetch_add(1, Ordering::Relaxed);
+            let mut pending = self.pending();
+            while pending.lines.is_empty() && !pending.closed {
+                pending = self.changed.wait(pending).unwrap_or_else(PoisonError::into_inner);
             }
-            match lines.try_recv() {
-                Ok(next) => line = next,
-                Err(_) => break,
+            if !pending.closed {
+                drop(pending);
+                std::thread::sleep(GATHER);
+                pending = self.pending();
             }
-        }
-        if out.flush().is_err() {
-            lost.fetch_add(1, Ordering::Relaxed);
+            let lines = std::mem::take(&mut pending.lines);
+            let closed = pending.closed;
+            drop(pending);
+            if out.write_all(&lines).and_then(|()| out.flush()).is_err() {
+                let lost = lines.iter().filter(|byte| **byte == b'\n').count();
+                self.dropped.fetch_add(lost as u64, Ordering::Relaxed);
+            }
+            if closed {
+                return;
+            }
         }
     }
 }
 
-const QUEUE: usize = 8192;
+/// What a destination that blocks may cost in memory.
+const MAX_PENDING: usize = 8 * 1024 * 1024;
+/// How long lines are gathered: short enough for a person who watches.
+const GATHER: Duration = Duration::from_millis(25);

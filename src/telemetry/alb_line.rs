@@ -77,7 +77,6 @@ fn aws_reason(reason: &'static str) -> Option<&'static str> {
         | "AuthMissingStateParam"
         | "AuthInvalidAWSALBAuthNonce"
         | "AuthMissingAWSALBAuthNonce"
-        | "AuthMissingHostHeader"
         | "AuthTokenEpRequestFailed"
         | "AuthTokenEpRequestTimeout"
         | "AuthUnhandledException"
@@ -89,6 +88,7 @@ fn aws_reason(reason: &'static str) -> Option<&'static str> {
         }
         "AuthDiscoveryRequestFailed" | "AuthJwksRequestFailed" | "AuthErrorResponse" => "AuthTokenEpRequestFailed",
         "AuthDiscoveryRequestTimeout" | "AuthJwksRequestTimeout" => "AuthTokenEpRequestTimeout",
+        "RequestInvalidHost" => "AuthMissingHostHeader",
         _ => return None,
     })
 }

@@ -1,4 +1,4 @@
-//! Prometheus metrics (contract §7). No label takes a value from a request.
+//! Prometheus metrics (docs/operations.md). No label takes a value from a request.
 
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,

@@ -8,12 +8,12 @@ use crate::support::World;
 use crate::support::answer::Answer;
 use crate::support::canary::Canary;
 use crate::support::certificates::{Flaw, certificates};
-use crate::support::gateway::{Plan, authenticate, eventually, free_port, rule};
+use crate::support::gateway::{Plan, authenticate, eventually, rule};
 use crate::support::oracles::honest_login_works;
 use crate::support::provider::{Provider, put};
 use crate::support::secrets::Secrets;
 use crate::support::target::Target;
-use crate::support::wire::Server;
+use crate::support::wire::{Server, listen};
 
 const JSON: Option<&str> = Some("application/json");
 
@@ -66,9 +66,8 @@ fn i01_discovery_that_is_no_document_fails_closed_and_heals() {
 #[test]
 fn i02_provider_that_is_down_at_start_is_survived() {
     let secrets = Secrets::default();
-    let port = free_port();
-    let stand_in = Provider::start_with(&secrets, certificates().server(), port);
-    let configuration = stand_in.configuration();
+    let stand_in = Provider::start(&secrets);
+    let (port, configuration) = (stand_in.port(), stand_in.configuration());
     let secret = stand_in.client_secret().to_owned();
     drop(stand_in);
 
@@ -84,7 +83,7 @@ fn i02_provider_that_is_down_at_start_is_survived() {
     assert!(matches!(response.status(), 502..=504 | 561), "a protected page: {response}");
     assert_eq!(target.count(), 2);
 
-    let provider = Provider::start_again(&secrets, certificates().server(), port, &secret);
+    let provider = Provider::start_again(&secrets, port, &secret);
     let world = World { gateway, provider, target, secrets };
     let healed = eventually(Duration::from_secs(20), || world.browser().get("/page").status() == 302);
     assert!(healed, "the gateway does not recover");
@@ -145,7 +144,7 @@ fn i15_provider_whose_certificate_is_not_good_is_not_asked() {
         .into_iter()
         .map(|flaw| {
             let tls = certificates().flawed_server(flaw);
-            (flaw, Provider::start_with(&secrets, tls, 0))
+            (flaw, Provider::start_with(&secrets, tls))
         })
         .collect();
     let good = Provider::start(&secrets);
@@ -178,7 +177,7 @@ fn i15_provider_that_speaks_only_tls_1_0_is_refused() {
     let mut hello = vec![22, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1];
     hello.extend([7; 32]);
     hello.extend([0, 0, 0x2f, 0]);
-    let old = Server::start(0, None, move |mut wire| {
+    let old = Server::start(listen(), None, move |mut wire| {
         if wire.fill().is_ok() && wire.send(&hello).is_ok() {
             wire.rest();
         }

@@ -68,8 +68,8 @@ fn h21_forwarded_headers_of_a_stranger_start_anew() {
     assert_eq!(seen.head.all("x-forwarded-port"), [port.as_str()]);
     assert_eq!(seen.folded("x-forwarded-for").len(), 1, "another spelling");
     let raw = String::from_utf8_lossy(&seen.raw).into_owned();
-    for lie in ["192.0.2.66", "evil.test", "666"] {
-        assert!(!raw.contains(lie) || port.contains(lie), "{lie} in {raw}");
+    for lie in ["192.0.2.66", "evil.test"] {
+        assert!(!raw.contains(lie), "{lie} in {raw}");
     }
 }
 

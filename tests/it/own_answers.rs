@@ -71,7 +71,7 @@ fn u08_answers_of_the_gateway_are_for_its_own_origin_only() {
 #[test]
 fn u13_answers_of_the_gateway_name_no_inside() {
     let world = World::start();
-    let target = world.target.port().to_string();
+    let target = format!(":{}", world.target.port());
     for (variant, answer) in answers(&world) {
         let body = answer.text();
         for inside in ["127.0.0.1", "localhost", "pingora", "rustls", "src/", ".rs:", &target] {

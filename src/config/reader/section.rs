@@ -9,7 +9,7 @@ pub(in crate::config) struct Mapping<'n> {
 }
 
 impl Reader<'_> {
-    /// Checks the keys of a mapping. `later` are keys of the contract that this version does not have yet.
+    /// Checks the keys of a mapping. `later` are keys that a later version will have.
     pub(in crate::config) fn mapping<'n>(&mut self, node: &'n Node, known: &[&str], later: &[&str]) -> Option<Mapping<'n>> {
         let mapping = self.any_mapping(node)?;
         let mut sound = true;

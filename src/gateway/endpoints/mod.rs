@@ -1,4 +1,4 @@
-//! The gateway's own paths, on every listener that signs people in (contract §3).
+//! The gateway's own paths, on every listener that signs people in (docs/configuration.md, Endpoints).
 
 mod callback;
 mod keys;

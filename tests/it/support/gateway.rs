@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::certificates::{APP, certificates, write_signing_key};
 use super::secrets::Secrets;
-use super::wire::{Response, Wire};
+use super::wire::{Response, Wire, listen};
 
 pub(crate) const HEALTH_PATH: &str = "/health-of-the-target";
 pub(crate) const SESSION_COOKIE: &str = "AWSELBAuthSessionCookie";
@@ -24,7 +24,7 @@ pub(crate) const CALLBACK: &str = "/oauth2/idpresponse";
 pub(crate) const SIGNER: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/edge/50dc6c495c0c9188";
 
 pub(crate) struct Gateway {
-    folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
     process: Child,
     pub(crate) port: u16,
     admin_port: u16,
@@ -32,18 +32,9 @@ pub(crate) struct Gateway {
     stopped: bool,
 }
 
-/// A port that was free a moment ago and that nobody else is given: the system takes those of its own choice, for
-/// outgoing connections too, from 32,768 on.
+/// A port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let start = std::process::id().wrapping_mul(1_009) % 20_000;
-    loop {
-        let offset = (start + NEXT.fetch_add(1, Ordering::SeqCst)) % 20_000;
-        let port = u16::try_from(10_000 + offset).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
+    listen().local_addr().unwrap().port()
 }
 
 /// A fresh session key.
@@ -106,7 +97,7 @@ pub(crate) struct Plan {
     pub(crate) port: u16,
     pub(crate) admin_port: u16,
     pub(crate) configuration: Value,
-    folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
 }
 
 impl Plan {
@@ -150,7 +141,7 @@ impl Plan {
             "access_log": {"format": "json", "path": at("access.log")},
             "log": {"level": "trace", "format": "text"},
         });
-        Self { port, admin_port, configuration, folder }
+        Self { port, admin_port, configuration, folder: Arc::new(folder) }
     }
 
     pub(crate) fn listener(&mut self) -> &mut Value {
@@ -164,26 +155,28 @@ impl Plan {
 
     /// Starts it and waits until `/readyz` says so.
     pub(crate) fn start(self) -> Gateway {
-        let mut gateway = self.spawn();
-        let ready = eventually(Duration::from_secs(20), || {
-            gateway.ended().is_some() || gateway.admin("/readyz").is_some_and(|r| r.status() == 200)
-        });
-        let ended = gateway.ended();
-        assert!(ready && ended.is_none(), "the gateway is not ready (exit {ended:?}):\n{}", gateway.log());
-        gateway
+        self.start_until(|gateway| gateway.admin("/readyz").is_some_and(|response| response.status() == 200))
     }
 
     /// Starts it and waits until its port takes connections.
     pub(crate) fn start_unready(self) -> Gateway {
-        let mut gateway = self.spawn();
-        let port = gateway.port;
-        let listens = eventually(Duration::from_secs(10), || gateway.ended().is_some() || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        let ended = gateway.ended();
-        assert!(listens && ended.is_none(), "the gateway does not listen (exit {ended:?}):\n{}", gateway.log());
-        gateway
+        self.start_until(|gateway| TcpStream::connect(("127.0.0.1", gateway.port)).is_ok())
     }
 
-    fn spawn(self) -> Gateway {
+    fn start_until(mut self, is_up: impl Fn(&Gateway) -> bool) -> Gateway {
+        loop {
+            let mut gateway = self.spawn();
+            let up = eventually(Duration::from_secs(20), || gateway.ended().is_some() || is_up(&gateway));
+            if up && gateway.ended().is_none() {
+                return gateway;
+            }
+            let log = gateway.log();
+            assert!(log.contains("in use"), "the gateway does not start ({:?}):\n{log}", gateway.ended());
+            self.move_elsewhere();
+        }
+    }
+
+    fn spawn(&self) -> Gateway {
         let file = self.folder.path().join("vestibule.yaml");
         std::fs::write(&file, format!("{:#}\n", self.configuration)).unwrap();
         let log = File::create(self.folder.path().join("gateway.log")).unwrap();
@@ -196,7 +189,18 @@ impl Plan {
             .stderr(log)
             .spawn()
             .unwrap();
-        Gateway { folder: self.folder, process, port: self.port, admin_port: self.admin_port, stopped: false }
+        Gateway { folder: self.folder.clone(), process, port: self.port, admin_port: self.admin_port, stopped: false }
+    }
+
+    /// With other ports, since somebody was faster.
+    fn move_elsewhere(&mut self) {
+        let mut text = self.configuration.to_string();
+        for port in [&mut self.port, &mut self.admin_port] {
+            let other = free_port();
+            text = text.replace(&format!("\"127.0.0.1:{port}\""), &format!("\"127.0.0.1:{other}\""));
+            *port = other;
+        }
+        self.configuration = serde_json::from_str(&text).unwrap();
     }
 }
 

@@ -4,6 +4,7 @@
 //! `hits` tells what it was asked. `approve` is the person who says yes, without a browser.
 
 use std::collections::HashMap;
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,7 +19,7 @@ pub(crate) use super::behaviour::put;
 use super::certificates::certificates;
 use super::jose;
 use super::secrets::{Secrets, random};
-use super::wire::{Request, Server, Wire, pairs};
+use super::wire::{Request, Server, Wire, listen, pairs};
 
 pub(crate) const CLIENT_ID: &str = "gateway-client";
 
@@ -69,17 +70,22 @@ pub(crate) struct Provider {
 
 impl Provider {
     pub(crate) fn start(secrets: &Secrets) -> Self {
-        Self::start_with(secrets, certificates().server(), 0)
+        Self::start_with(secrets, certificates().server())
     }
 
-    /// With TLS and a port of the test's choice.
-    pub(crate) fn start_with(secrets: &Secrets, tls: Arc<ServerConfig>, port: u16) -> Self {
-        let secret = format!("client-secret-{}", random(18));
-        let port = if port == 0 { super::gateway::free_port() } else { port };
-        Self::start_as(secrets, tls, port, secret)
+    /// With TLS of the test's choice.
+    pub(crate) fn start_with(secrets: &Secrets, tls: Arc<ServerConfig>) -> Self {
+        Self::start_as(secrets, tls, listen(), format!("client-secret-{}", random(18)))
     }
 
-    fn start_as(secrets: &Secrets, tls: Arc<ServerConfig>, port: u16, client_secret: String) -> Self {
+    /// On a port that it had before, with the secret of then.
+    pub(crate) fn start_again(secrets: &Secrets, port: u16, secret: &str) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        Self::start_as(secrets, certificates().server(), listener, secret.to_owned())
+    }
+
+    fn start_as(secrets: &Secrets, tls: Arc<ServerConfig>, listener: TcpListener, client_secret: String) -> Self {
+        let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
             issuer: format!("https://localhost:{port}"),
             client_secret,
@@ -89,15 +95,15 @@ impl Provider {
         });
         secrets.add(&shared.client_secret, "client secret");
         let state = shared.clone();
-        let server = Server::start(port, Some(tls), move |wire| {
+        let server = Server::start(listener, Some(tls), move |wire| {
             let _ = state.serve(wire);
         });
         Self { shared, server }
     }
 
-    /// On a port that it had before, with the secret of then.
-    pub(crate) fn start_again(secrets: &Secrets, tls: Arc<ServerConfig>, port: u16, secret: &str) -> Self {
-        Self::start_as(secrets, tls, port, secret.to_owned())
+    /// Its port, to be used again.
+    pub(crate) fn port(&self) -> u16 {
+        self.server.port
     }
 
     pub(crate) fn issuer(&self) -> &str {

@@ -8,7 +8,7 @@ use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::wire::{Request, Server, Wire};
+use super::wire::{Request, Server, Wire, listen};
 
 /// What marks a body as the target's, so that its bytes are known where they must not be.
 pub(crate) const MARK: &str = "bytes of the target";
@@ -27,7 +27,7 @@ impl Target {
     pub(crate) fn start() -> Self {
         let (requests, script) = (Requests::default(), Script::default());
         let (recorded, scripted) = (requests.clone(), script.clone());
-        let server = Server::start(0, None, move |wire| {
+        let server = Server::start(listen(), None, move |wire| {
             let _ = serve(wire, &recorded, &scripted);
         });
         Self { requests, script, server }

@@ -3,8 +3,8 @@
 //! Nothing here repairs what it is told to send or hides what it receives.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -319,6 +319,20 @@ fn fold(name: &str) -> String {
     name.to_ascii_lowercase().replace(['_', '.'], "-")
 }
 
+/// A listener on a free port of loopback. The system takes those of its own choice, for outgoing connections too, from
+/// 32,768 on: here is a range where nothing moves in while a gateway has yet to bind.
+pub(crate) fn listen() -> TcpListener {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(1_009) % 20_000;
+    loop {
+        let offset = (start + NEXT.fetch_add(1, Ordering::SeqCst)) % 20_000;
+        let port = u16::try_from(10_000 + offset).unwrap();
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return listener;
+        }
+    }
+}
+
 /// A listening socket on loopback. Dropping it ends every connection.
 pub(crate) struct Server {
     pub(crate) port: u16,
@@ -332,12 +346,11 @@ struct Shared {
 }
 
 impl Server {
-    /// Serves each connection with `serve` on a thread of its own; port 0 picks one.
-    pub(crate) fn start<F>(port: u16, tls: Option<Arc<ServerConfig>>, serve: F) -> Self
+    /// Serves each connection with `serve` on a thread of its own.
+    pub(crate) fn start<F>(listener: TcpListener, tls: Option<Arc<ServerConfig>>, serve: F) -> Self
     where
         F: Fn(Wire) + Send + Sync + 'static,
     {
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared { stopped: AtomicBool::new(false), accepted: AtomicUsize::new(0), open: Mutex::default() });
         let (state, serve) = (shared.clone(), Arc::new(serve));
