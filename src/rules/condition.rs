@@ -1,17 +1,37 @@
 //! What a rule asks of a request. The values of one condition are alternatives.
 
+use ipnet::IpNet;
+use regex::Regex;
+
 use super::Wildcard;
 use crate::message::RequestView;
 
-/// One condition of a rule.
+/// One condition of a rule (ALB: Condition types for listener rules).
 #[derive(Debug, Clone)]
 pub enum Condition {
     /// Case-insensitive, without the port.
     HostHeader(Vec<Wildcard>),
+    /// The same by regular expression, over the host in lower case.
+    HostRegex(Vec<Regex>),
     /// Case-sensitive, without the query.
     PathPattern(Vec<Wildcard>),
+    /// The same by regular expression; not anchored unless it says so.
+    PathRegex(Vec<Regex>),
     /// Exact and case-sensitive.
     HttpRequestMethod(Vec<String>),
+    /// Any of the values of any header of that name, without regard to case.
+    HttpHeader { name: http::HeaderName, values: Vec<Wildcard>, regexes: Vec<Regex> },
+    /// Key and value as they stand in the query, without regard to case; without a key, any value.
+    QueryString(Vec<QueryPair>),
+    /// The visitor's address: the peer's, or what a trusted proxy says of it.
+    SourceIp(Vec<IpNet>),
+}
+
+/// One alternative of a `query_string` condition.
+#[derive(Debug, Clone)]
+pub struct QueryPair {
+    pub key: Option<Wildcard>,
+    pub value: Wildcard,
 }
 
 impl Condition {
@@ -22,7 +42,22 @@ impl Condition {
         match (self, other) {
             (Self::HostHeader(wide), Self::HostHeader(narrow)) | (Self::PathPattern(wide), Self::PathPattern(narrow)) => all(wide, narrow),
             (Self::HttpRequestMethod(wide), Self::HttpRequestMethod(narrow)) => narrow.iter().all(|method| wide.contains(method)),
-            (Self::HostHeader(_) | Self::PathPattern(_) | Self::HttpRequestMethod(_), _) => false,
+            (Self::SourceIp(wide), Self::SourceIp(narrow)) => narrow.iter().all(|narrow| wide.iter().any(|wide| wide.contains(narrow))),
+            (
+                Self::HttpHeader { name: wide_name, values: wide, regexes: _ },
+                Self::HttpHeader { name: narrow_name, values: narrow, regexes: narrow_regexes },
+            ) => wide_name == narrow_name && narrow_regexes.is_empty() && all(wide, narrow),
+            (
+                Self::HostHeader(_)
+                | Self::HostRegex(_)
+                | Self::PathPattern(_)
+                | Self::PathRegex(_)
+                | Self::HttpRequestMethod(_)
+                | Self::HttpHeader { .. }
+                | Self::QueryString(_)
+                | Self::SourceIp(_),
+                _,
+            ) => false,
         }
     }
 
@@ -30,8 +65,33 @@ impl Condition {
     pub(super) fn holds(&self, request: &RequestView<'_>, path: &str) -> bool {
         match self {
             Self::HostHeader(hosts) => hosts.iter().any(|host| host.matches(request.authority.host())),
+            Self::HostRegex(hosts) => hosts.iter().any(|host| host.is_match(request.authority.host())),
             Self::PathPattern(paths) => paths.iter().any(|pattern| pattern.matches(path)),
+            Self::PathRegex(paths) => paths.iter().any(|pattern| pattern.is_match(path)),
             Self::HttpRequestMethod(methods) => methods.iter().any(|method| method == request.method.as_str()),
+            Self::HttpHeader { name, values, regexes } => request.headers.get_all(name).iter().any(|found| {
+                // Bytes above 0x7F are no match for a pattern of visible ASCII.
+                found.to_str().is_ok_and(|found| {
+                    let lower = found.to_ascii_lowercase();
+                    values.iter().any(|value| value.matches(&lower)) || regexes.iter().any(|regex| regex.is_match(found))
+                })
+            }),
+            Self::QueryString(pairs) => request.target.query().is_some_and(|query| {
+                let query = query.to_ascii_lowercase();
+                query.split('&').any(|pair| pairs.iter().any(|wanted| wanted.matches(pair)))
+            }),
+            Self::SourceIp(networks) => networks.iter().any(|network| network.contains(&request.client)),
+        }
+    }
+}
+
+impl QueryPair {
+    fn matches(&self, pair: &str) -> bool {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match &self.key {
+            Some(wanted) => wanted.matches(key) && self.value.matches(value),
+            // A bare word is a value to ALB, whether or not something stands in front of it.
+            None => self.value.matches(if pair.contains('=') { value } else { key }),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Listener rules: conditions over the normalised request, by priority, with a default (ALB: Listener rules).
 
 mod condition;
+mod index;
 mod table;
 mod wildcard;
 
-pub use condition::Condition;
+pub use condition::{Condition, QueryPair};
 pub use table::{AmbiguousPath, Rule, RuleTable};
 pub use wildcard::{Case, Wildcard, WildcardError};

@@ -1,6 +1,7 @@
 //! Rules in order of priority; the first whose conditions all hold is the one.
 
 use super::Condition;
+use super::index::Index;
 use crate::message::RequestView;
 
 /// A rule and what it leads to.
@@ -16,6 +17,7 @@ pub struct Rule<T> {
 #[derive(Debug)]
 pub struct RuleTable<T> {
     rules: Vec<Rule<T>>,
+    index: Index,
     default: T,
 }
 
@@ -27,7 +29,8 @@ impl<T> RuleTable<T> {
     #[must_use]
     pub fn new(mut rules: Vec<Rule<T>>, default: T) -> Self {
         rules.sort_by_key(|rule| rule.priority);
-        Self { rules, default }
+        let index = Index::of(&rules);
+        Self { rules, index, default }
     }
 
     /// The rule for a request, the default where none matches.
@@ -58,6 +61,74 @@ impl<T> RuleTable<T> {
     }
 
     fn position(&self, request: &RequestView<'_>, path: &str) -> Option<usize> {
-        self.rules.iter().position(|rule| rule.conditions.iter().all(|condition| condition.holds(request, path)))
+        self.index.first(request.authority.host(), path, |position| {
+            self.rules[position].conditions.iter().all(|condition| condition.holds(request, path))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Method};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::message::{Authority, RequestTarget, Scheme};
+    use crate::rules::{Case, Wildcard};
+
+    fn rule(priority: u32, hosts: &[String], paths: &[String]) -> Rule<u32> {
+        let wildcards = |values: &[String], case| values.iter().map(|value| Wildcard::new(value, case).unwrap()).collect::<Vec<_>>();
+        let mut conditions = Vec::new();
+        if !hosts.is_empty() {
+            conditions.push(Condition::HostHeader(wildcards(hosts, Case::LowerCased)));
+        }
+        if !paths.is_empty() {
+            conditions.push(Condition::PathPattern(wildcards(paths, Case::Sensitive)));
+        }
+        Rule { priority, conditions, then: priority }
+    }
+
+    fn found(table: &RuleTable<u32>, host: &str, path: &str) -> Result<u32, AmbiguousPath> {
+        let (authority, target) = (Authority::parse(host.as_bytes()).unwrap(), RequestTarget::parse(path.as_bytes()).unwrap());
+        let request = RequestView {
+            method: &Method::GET,
+            scheme: Scheme::Https,
+            port: 443,
+            authority: &authority,
+            target: &target,
+            headers: &HeaderMap::new(),
+            client: std::net::Ipv4Addr::LOCALHOST.into(),
+            request_id: "",
+        };
+        table.find(&request).copied()
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_finds_what_trying_every_rule_finds(
+            rules in prop::collection::vec((prop::collection::vec("(a|b|\\*)\\.(x|y)", 0..3), prop::collection::vec("/[ab*]{0,2}(/[ab*?]{0,2})?", 0..3)), 0..12),
+            host in "[ab]\\.[xy]",
+            path in "/([ab]{1,2}(/[ab]{1,2})?)?",
+        ) {
+            let of = || rules.iter().enumerate().map(|(at, (hosts, paths))| rule(u32::try_from(at).unwrap() + 1, hosts, paths));
+            let plainly = of().find(|rule| {
+                rule.conditions.iter().all(|condition| match condition {
+                    Condition::HostHeader(hosts) => hosts.iter().any(|pattern| pattern.matches(&host)),
+                    Condition::PathPattern(paths) => paths.iter().any(|pattern| pattern.matches(&path)),
+                    _ => false,
+                })
+            });
+            let table = RuleTable::new(of().collect(), 0);
+            prop_assert_eq!(found(&table, &host, &path), Ok(plainly.map_or(0, |rule| rule.priority)));
+        }
+    }
+
+    #[test]
+    fn a_path_whose_readings_lead_to_different_rules_is_refused() {
+        let table = RuleTable::new(vec![rule(10, &[], &["/private*".to_owned()])], 0);
+        for path in ["//private", "/private/x", "/public//x", "/public;v=1/x"] {
+            assert_eq!(found(&table, "a.x", path).is_ok(), path != "//private", "{path}");
+        }
+        assert_eq!(found(&table, "a.x", "/%2fprivate"), Err(AmbiguousPath));
     }
 }

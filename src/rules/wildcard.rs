@@ -10,7 +10,19 @@ pub enum Case {
 
 /// A pattern, ready to match.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wildcard(Vec<u8>);
+pub struct Wildcard {
+    tokens: Vec<Token>,
+    source: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Token {
+    Byte(u8),
+    /// `?`
+    One,
+    /// `*`
+    Run,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WildcardError {
@@ -24,30 +36,61 @@ pub enum WildcardError {
 
 impl Wildcard {
     pub fn new(pattern: &str, case: Case) -> Result<Self, WildcardError> {
+        Self::build(pattern, case, false)
+    }
+
+    /// The same where `\*`, `\?` and `\\` stand for the characters themselves (ALB: query string and header conditions).
+    pub fn with_escapes(pattern: &str, case: Case) -> Result<Self, WildcardError> {
+        Self::build(pattern, case, true)
+    }
+
+    fn build(pattern: &str, case: Case, escapes: bool) -> Result<Self, WildcardError> {
         match pattern.len() {
             0 => return Err(WildcardError::Empty),
             129.. => return Err(WildcardError::TooLong),
             _ => {}
         }
-        if !pattern.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !pattern.bytes().all(|byte| byte.is_ascii_graphic() || (escapes && byte == b' ')) {
             return Err(WildcardError::Character);
         }
-        let mut bytes = pattern.as_bytes().to_vec();
-        if case == Case::LowerCased {
-            bytes.make_ascii_lowercase();
+        let source = match case {
+            Case::Sensitive => pattern.to_owned(),
+            Case::LowerCased => pattern.to_ascii_lowercase(),
+        };
+        let mut tokens: Vec<Token> = Vec::with_capacity(source.len());
+        let mut bytes = source.bytes();
+        while let Some(byte) = bytes.next() {
+            tokens.push(match byte {
+                b'\\' if escapes => Token::Byte(bytes.next().unwrap_or(b'\\')),
+                b'*' => Token::Run,
+                b'?' => Token::One,
+                byte => Token::Byte(byte),
+            });
         }
-        bytes.dedup_by(|next, previous| *next == b'*' && *previous == b'*');
-        Ok(Self(bytes))
+        tokens.dedup_by(|next, previous| *next == Token::Run && *previous == Token::Run);
+        Ok(Self { tokens, source })
+    }
+
+    /// The text that alone matches; `None` when others do too.
+    #[must_use]
+    pub fn literal(&self) -> Option<&str> {
+        self.tokens.iter().all(|token| matches!(token, Token::Byte(_))).then_some(self.source.as_str())
+    }
+
+    /// As it was written, in lower case where case does not count.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// Whether every text that `other` matches is matched here too. Says no where it cannot tell.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        if self.0 == other.0 {
+        if self.tokens == other.tokens {
             return true;
         }
-        match self.0.split_last() {
-            Some((b'*', prefix)) if !prefix.contains(&b'*') && !prefix.contains(&b'?') => other.0.starts_with(prefix),
+        match self.tokens.split_last() {
+            Some((Token::Run, prefix)) if prefix.iter().all(|token| matches!(token, Token::Byte(_))) => other.tokens.starts_with(prefix),
             _ => false,
         }
     }
@@ -55,16 +98,16 @@ impl Wildcard {
     /// Linear in practice and never worse than pattern × text: only the last `*` is ever tried again.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
-        let (pattern, text) = (self.0.as_slice(), text.as_bytes());
+        let (pattern, text) = (self.tokens.as_slice(), text.as_bytes());
         let (mut at, mut reached) = (0, 0);
         let mut retry = None;
         while reached < text.len() {
             match pattern.get(at) {
-                Some(b'*') => {
+                Some(Token::Run) => {
                     retry = Some((at, reached));
                     at += 1;
                 }
-                Some(byte) if *byte == b'?' || *byte == text[reached] => {
+                Some(token) if *token == Token::One || *token == Token::Byte(text[reached]) => {
                     at += 1;
                     reached += 1;
                 }
@@ -78,7 +121,7 @@ impl Wildcard {
                 },
             }
         }
-        pattern[at..].iter().all(|byte| *byte == b'*')
+        pattern[at..].iter().all(|token| *token == Token::Run)
     }
 }
 
@@ -104,6 +147,13 @@ mod tests {
             let wildcard = Wildcard::new(&pattern, Case::Sensitive).unwrap();
             prop_assert_eq!(wildcard.matches(&text), plainly(pattern.as_bytes(), text.as_bytes()));
         }
+    }
+
+    #[test]
+    fn an_escaped_wildcard_is_itself() {
+        let pattern = Wildcard::with_escapes(r"1.\*?\\", Case::Sensitive).unwrap();
+        assert!(pattern.matches(r"1.*x\") && !pattern.matches(r"1.yx\"));
+        assert!(Wildcard::new(r"\*", Case::Sensitive).unwrap().matches(r"\anything"));
     }
 
     #[test]

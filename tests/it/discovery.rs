@@ -100,7 +100,7 @@ fn i05_discovery_and_key_set_elsewhere_are_refused() {
         ("http elsewhere", "jwks_uri", "http://keys.evil.test/jwks".to_owned()),
         ("no URL", "jwks_uri", "jwks".to_owned()),
         ("token endpoint over http", "token_endpoint", "http://evil.test/token".to_owned()),
-        ("token endpoint file", "token_endpoint", "file:///tmp/token".to_owned()),
+        ("token endpoint file", "token_endpoint", "file:///token".to_owned()),
         ("authorization endpoint script", "authorization_endpoint", "javascript:alert(1)".to_owned()),
         ("user info over http", "userinfo_endpoint", "http://evil.test/userinfo".to_owned()),
     ] {

@@ -1,4 +1,4 @@
-//! Conditions and actions of rules.
+//! `actions` of rules.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,6 @@ use crate::config::raw::{self, Action, ActionKind, Protocol};
 use crate::config::reader::{Located, nearest_word};
 use crate::config::report::Fault;
 use crate::gateway::{FixedResponse, Redirect, RoutingAction, RuleActions};
-use crate::rules::{Case, Condition, Wildcard};
 use crate::session::SessionCookie;
 
 /// Names that an action may refer to.
@@ -31,48 +30,6 @@ pub(super) struct Place<'a> {
     pub(super) groups: &'a Groups,
     /// Every name in the file, also of what has faults of its own.
     pub(super) names: &'a Names,
-}
-
-pub(super) fn condition(context: &mut Context<'_>, at: &Located<raw::Condition>) -> Option<Condition> {
-    let raw = &at.value;
-    let (raw::Condition::HostHeader(values) | raw::Condition::PathPattern(values) | raw::Condition::HttpRequestMethod(values)) = raw;
-    if values.is_empty() {
-        context.error_hint(at, "a condition without values never holds", "name at least one, or remove the condition");
-    }
-    let mut patterns = |values: &[Located<String>], case: Case| -> Option<Vec<Wildcard>> {
-        let compiled: Vec<_> = values
-            .iter()
-            .map(|at| match Wildcard::new(&at.value, case) {
-                Ok(pattern) => Some(pattern),
-                Err(error) => {
-                    context.error(at, error.to_string());
-                    None
-                }
-            })
-            .collect();
-        compiled.into_iter().collect()
-    };
-    match raw {
-        raw::Condition::HostHeader(values) => patterns(values, Case::LowerCased).map(Condition::HostHeader),
-        raw::Condition::PathPattern(values) => {
-            let patterns = patterns(values, Case::Sensitive);
-            for at in values.iter().filter(|at| !at.value.starts_with(['/', '*', '?'])) {
-                context.error_hint(at, format!("{:?} matches no path", at.value), "a path begins with a slash");
-            }
-            patterns.map(Condition::PathPattern)
-        }
-        raw::Condition::HttpRequestMethod(values) => {
-            for at in values {
-                if at.value.is_empty()
-                    || at.value.len() > 40
-                    || !at.value.bytes().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_'))
-                {
-                    context.error_hint(at, format!("{:?} is not a method", at.value), "methods are upper-case, such as GET");
-                }
-            }
-            Some(Condition::HttpRequestMethod(values.iter().map(|at| at.value.clone()).collect()))
-        }
-    }
 }
 
 pub(super) fn actions(context: &mut Context<'_>, raw: &Located<Vec<Action>>, priority: u32, place: &Place<'_>) -> Option<RuleActions> {

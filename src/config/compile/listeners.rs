@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::Providers;
 use super::actions::{self, Names};
 use super::certificates::{self, ServerCertificate};
+use super::conditions;
 use super::context::Context;
 use super::targets::Groups;
 use crate::config::raw::{self, Listener, MinimumVersion, Protocol};
@@ -141,7 +142,7 @@ fn rules(
                 "what holds for every request goes to default_actions",
             );
         }
-        let conditions: Vec<_> = rule.conditions.value.iter().map(|condition| actions::condition(context, condition)).collect();
+        let conditions: Vec<_> = rule.conditions.value.iter().map(|condition| conditions::condition(context, condition)).collect();
         let then = actions::actions(context, &rule.actions, rule.priority.value, &place);
         match (conditions.into_iter().collect::<Option<Vec<_>>>(), then) {
             (Some(conditions), Some(then)) => table.push(Rule { priority: rule.priority.value, conditions, then }),
@@ -182,13 +183,11 @@ fn check_priority<'r>(context: &mut Context<'_>, priority: &'r Located<u32>, see
 fn networks(context: &mut Context<'_>, raw: &Located<Vec<Located<String>>>) -> Vec<IpNet> {
     let mut networks = Vec::new();
     for at in &raw.value {
-        let parsed = at.value.parse::<IpNet>().or_else(|_| at.value.parse::<std::net::IpAddr>().map(IpNet::from));
-        match parsed {
-            Ok(network) if network.prefix_len() == 0 => {
+        match conditions::network(context, at) {
+            Some(network) if network.prefix_len() == 0 => {
                 context.error(at, format!("{network} trusts everybody: anyone could say where a request comes from"));
             }
-            Ok(network) => networks.push(network),
-            Err(_) => context.error_hint(at, format!("{:?} is not a network", at.value), "write 10.0.0.0/8 or 192.0.2.1"),
+            network => networks.extend(network),
         }
     }
     networks

@@ -2,6 +2,7 @@
 
 mod actions;
 mod certificates;
+mod conditions;
 mod context;
 mod listeners;
 mod providers;

@@ -11,8 +11,35 @@ use crate::config::report::Span;
 #[derive(Debug, Clone)]
 pub(in crate::config) enum Condition {
     HostHeader(Vec<Located<String>>),
+    HostRegex(Vec<Located<String>>),
     PathPattern(Vec<Located<String>>),
+    PathRegex(Vec<Located<String>>),
     HttpRequestMethod(Vec<Located<String>>),
+    HttpHeader(HttpHeader),
+    QueryString(Vec<QueryPair>),
+    SourceIp(Vec<Located<String>>),
+}
+
+section! {
+    /// Any of the values in any header of that name, without regard to case.
+    pub struct HttpHeader {
+        /// Name of the header; not Host.
+        name: Located<String>,
+        /// ALB wildcards * and ?, escaped with a backslash.
+        values: Vec<Located<String>>,
+        /// Regular expressions, beside or instead of values.
+        regex_values: Vec<Located<String>>,
+    }
+}
+
+section! {
+    /// A pair of the query, without regard to case.
+    pub struct QueryPair {
+        /// ALB wildcards; any key without it.
+        key: Option<Located<String>>,
+        /// ALB wildcards * and ?, escaped with a backslash.
+        value: Located<String>,
+    }
 }
 
 /// One action, with its place.
@@ -94,14 +121,19 @@ section! {
 
 impl FromNode for Condition {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        const LATER: [&str; 5] = ["path_regex", "host_regex", "http_header", "query_string", "source_ip"];
-        let (kind, value) = one_key(node, reader, &["host_header", "path_pattern", "http_request_method"], &LATER)?;
+        const KINDS: [&str; 8] =
+            ["host_header", "host_regex", "path_pattern", "path_regex", "http_request_method", "http_header", "query_string", "source_ip"];
+        let (kind, value) = one_key(node, reader, &KINDS, &[])?;
         reader.within(kind, |reader| {
-            let values = Vec::read(value, reader)?;
             Some(match kind {
-                "host_header" => Self::HostHeader(values),
-                "path_pattern" => Self::PathPattern(values),
-                _ => Self::HttpRequestMethod(values),
+                "host_header" => Self::HostHeader(Vec::read(value, reader)?),
+                "host_regex" => Self::HostRegex(Vec::read(value, reader)?),
+                "path_pattern" => Self::PathPattern(Vec::read(value, reader)?),
+                "path_regex" => Self::PathRegex(Vec::read(value, reader)?),
+                "http_request_method" => Self::HttpRequestMethod(Vec::read(value, reader)?),
+                "http_header" => Self::HttpHeader(HttpHeader::read(value, reader)?),
+                "query_string" => Self::QueryString(Vec::read(value, reader)?),
+                _ => Self::SourceIp(Vec::read(value, reader)?),
             })
         })
     }

@@ -9,7 +9,9 @@ mod targets;
 
 use std::collections::BTreeMap;
 
-pub(super) use actions::{Action, ActionKind, Authenticate, Condition, FixedResponse, OnUnauthenticatedRequest, Redirect, RedirectStatus};
+pub(super) use actions::{
+    Action, ActionKind, Authenticate, Condition, FixedResponse, HttpHeader, OnUnauthenticatedRequest, QueryPair, Redirect, RedirectStatus,
+};
 pub(super) use providers::{IdentityProvider, ProviderType, TokenEndpointAuthMethod};
 pub(super) use schema::schema;
 pub(super) use secrets::{OneOrMore, Secret, SecretSource};

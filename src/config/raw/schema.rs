@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::Value;
 
-use super::actions::{Authenticate, FixedResponse, Redirect};
+use super::actions::{Authenticate, FixedResponse, HttpHeader, QueryPair, Redirect};
 use super::{Action, Condition, Named, OneOrMore, Root, Secret, Target};
 use crate::config::reader::{Located, Seconds};
 
@@ -48,7 +48,7 @@ fn as_the_reader_has_it(schema: &mut Value) {
 }
 
 /// Lists and maps that may be left out. Those that may not (`listeners`, `keys`, `targets`, …) say so when they are empty.
-const EMPTY_WHEN_ABSENT: [&str; 9] = [
+const EMPTY_WHEN_ABSENT: [&str; 11] = [
     "hosts",
     "certificates",
     "trusted_proxies",
@@ -56,6 +56,8 @@ const EMPTY_WHEN_ABSENT: [&str; 9] = [
     "identity_providers",
     "target_groups",
     "claims",
+    "values",
+    "regex_values",
     "logout_return_to",
     "authentication_request_extra_params",
 ];
@@ -94,9 +96,19 @@ schema_of!(Target, "Target", _generator => json_schema!({
     ]
 }));
 
-schema_of!(Condition, "Condition", _generator => {
-    let texts = json_schema!({"type": "array", "items": {"type": "string"}, "minItems": 1});
-    one_of([("host_header", texts.clone()), ("path_pattern", texts.clone()), ("http_request_method", texts)])
+schema_of!(Condition, "Condition", generator => {
+    let texts = || json_schema!({"type": "array", "items": {"type": "string"}, "minItems": 1});
+    let pair = generator.subschema_for::<QueryPair>();
+    one_of([
+        ("host_header", texts()),
+        ("host_regex", texts()),
+        ("path_pattern", texts()),
+        ("path_regex", texts()),
+        ("http_request_method", texts()),
+        ("http_header", generator.subschema_for::<HttpHeader>()),
+        ("query_string", json_schema!({"type": "array", "items": pair, "minItems": 1})),
+        ("source_ip", texts()),
+    ])
 });
 
 schema_of!(Action, "Action", generator => one_of([
