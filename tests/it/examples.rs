@@ -165,7 +165,7 @@ fn schema_in_the_repository_is_what_the_program_prints() {
 }
 
 /// Headings of docs/configuration.md and the definition of the schema whose keys stand below them. `None`: the root.
-const SECTIONS: [(&str, Option<&str>); 21] = [
+const SECTIONS: [(&str, Option<&str>); 23] = [
     ("## Top level", None),
     ("## `listeners[]`", Some("Listener")),
     ("### `certificates[]`", Some("Certificate")),
@@ -177,6 +177,8 @@ const SECTIONS: [(&str, Option<&str>); 21] = [
     ("### `authenticate`", Some("Authenticate")),
     ("### `redirect`", Some("Redirect")),
     ("### `fixed_response`", Some("FixedResponse")),
+    ("### `http_header`", Some("HttpHeader")),
+    ("### `query_string`", Some("QueryPair")),
     ("## `identity_providers.*`", Some("IdentityProvider")),
     ("## `target_groups.*`", Some("TargetGroup")),
     ("### `health_check`", Some("HealthCheck")),

@@ -8,6 +8,7 @@ mod authorization_request;
 mod authorization_response;
 mod behind_proxy;
 mod chunks;
+mod conditions;
 mod discovery;
 mod examples;
 mod forwarded_headers;
