@@ -24,6 +24,7 @@ use crate::clients::{
 };
 use crate::clock::Clock;
 use crate::config::{self, Compiled, LogSettings, Report};
+use crate::gateway::Gateway;
 use crate::listener::{Listener, TlsError};
 use crate::provider::{Endpoint, Provider};
 use crate::proxy::Proxy;
@@ -53,6 +54,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    #[must_use]
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.compiled.gateway
+    }
+
     #[must_use]
     pub fn log(&self) -> &LogSettings {
         &self.compiled.log

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod explain;
 mod identity_provider;
 mod keys;
 mod output;
@@ -56,6 +57,8 @@ enum Command {
         #[arg(long)]
         online: bool,
     },
+    /// Tells what would happen to a request: which rule, why not the ones before it, who may pass, what the target receives
+    Explain(explain::Explain),
     /// Runs the development identity provider alone, shaped like a Cognito user pool
     IdentityProvider {
         /// Users, groups, clients and colours; without it the sample users.
@@ -108,6 +111,7 @@ pub fn run() -> ExitCode {
         }
         Command::Serve { config } => serve::run(&config, level),
         Command::Check { config, online } => check::run(&config, online),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::IdentityProvider { config } => {
             init_log(
                 parse_level(level.unwrap_or("info")).unwrap_or(tracing::Level::INFO),

@@ -1,6 +1,7 @@
 //! Pingora's phases, kept thin: read the request into one normal form, ask the gateway, forward or answer, write the log.
 
 mod context;
+mod dry_run;
 mod forwarding;
 mod logging;
 mod reading;
@@ -21,6 +22,7 @@ use crate::gateway::{Exchange, Gateway, handle};
 use crate::secret::Entropy;
 use crate::telemetry::{AccessLog, Metrics};
 use context::RequestContext;
+pub use dry_run::DryRun;
 
 /// Everything that the phases need.
 pub struct Proxy {

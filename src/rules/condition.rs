@@ -1,5 +1,7 @@
 //! What a rule asks of a request. The values of one condition are alternatives.
 
+use std::fmt;
+
 use ipnet::IpNet;
 use regex::Regex;
 
@@ -81,6 +83,34 @@ impl Condition {
                 query.split('&').any(|pair| pairs.iter().any(|wanted| wanted.matches(pair)))
             }),
             Self::SourceIp(networks) => networks.iter().any(|network| network.contains(&request.client)),
+        }
+    }
+}
+
+/// As in the configuration file.
+impl fmt::Display for Condition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |items: Vec<&str>| format!("{items:?}");
+        let patterns = |values: &[Wildcard]| list(values.iter().map(Wildcard::source).collect());
+        let regexes = |values: &[Regex]| list(values.iter().map(Regex::as_str).collect());
+        match self {
+            Self::HostHeader(hosts) => write!(formatter, "host_header: {}", patterns(hosts)),
+            Self::HostRegex(hosts) => write!(formatter, "host_regex: {}", regexes(hosts)),
+            Self::PathPattern(paths) => write!(formatter, "path_pattern: {}", patterns(paths)),
+            Self::PathRegex(paths) => write!(formatter, "path_regex: {}", regexes(paths)),
+            Self::HttpRequestMethod(methods) => write!(formatter, "http_request_method: {methods:?}"),
+            Self::HttpHeader { name, values, regexes: expressions } => {
+                write!(formatter, "http_header: {name} {}", patterns(values))?;
+                if expressions.is_empty() { Ok(()) } else { write!(formatter, " {}", regexes(expressions)) }
+            }
+            Self::QueryString(pairs) => {
+                let text = |pair: &QueryPair| match &pair.key {
+                    Some(key) => format!("{}={}", key.source(), pair.value.source()),
+                    None => pair.value.source().to_owned(),
+                };
+                write!(formatter, "query_string: {:?}", pairs.iter().map(text).collect::<Vec<_>>())
+            }
+            Self::SourceIp(networks) => write!(formatter, "source_ip: {:?}", networks.iter().map(ToString::to_string).collect::<Vec<_>>()),
         }
     }
 }

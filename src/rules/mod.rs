@@ -6,5 +6,5 @@ mod table;
 mod wildcard;
 
 pub use condition::{Condition, QueryPair};
-pub use table::{AmbiguousPath, Rule, RuleTable};
+pub use table::{AmbiguousPath, Rule, RuleTable, Tried};
 pub use wildcard::{Case, Wildcard, WildcardError};

@@ -21,6 +21,12 @@ pub struct RuleTable<T> {
     default: T,
 }
 
+/// A rule that was tried for a request; it matches when nothing failed.
+pub struct Tried<'a, T> {
+    pub rule: &'a Rule<T>,
+    pub failed: Vec<&'a Condition>,
+}
+
 /// The path can be read in two ways, and they lead to different rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AmbiguousPath;
@@ -45,6 +51,22 @@ impl<T> RuleTable<T> {
             return Err(AmbiguousPath);
         }
         Ok(position.map_or(&self.default, |index| &self.rules[index].then))
+    }
+
+    /// What `find` does, told: each rule that was tried with the conditions that did not hold, up to the one that matches.
+    #[must_use]
+    pub fn explain<'a>(&'a self, request: &RequestView<'_>) -> Vec<Tried<'a, T>> {
+        let mut tried = Vec::new();
+        for rule in &self.rules {
+            let failed: Vec<&Condition> =
+                rule.conditions.iter().filter(|condition| !condition.holds(request, request.target.path())).collect();
+            let matches = failed.is_empty();
+            tried.push(Tried { rule, failed });
+            if matches {
+                break;
+            }
+        }
+        tried
     }
 
     /// Pairs of priorities: a rule that can never match, and the earlier one that takes all of its requests.

@@ -11,6 +11,7 @@ mod chunks;
 mod conditions;
 mod discovery;
 mod examples;
+mod explain;
 mod forwarded_headers;
 mod framing;
 mod http2_requests;

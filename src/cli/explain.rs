@@ -1,0 +1,301 @@
+//! `vestibule explain`: what would happen to a request, and why.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde_json::{Map, Value, json};
+
+use super::{AT_FAULT, output};
+use crate::app::{self, Options};
+use crate::authentication::{Authenticate, Decision, OnUnauthenticatedRequest, Presented, decide, is_cors_preflight};
+use crate::authorization::authorize;
+use crate::gateway::{Forward, Gateway, ListenerRules, RoutingAction, RuleActions};
+use crate::identity::{Identity, SessionId, display_name};
+use crate::identity_headers::IdentityHeaders;
+use crate::message::{Authority, RequestTarget, RequestView, Scheme};
+use crate::proxy::DryRun;
+use crate::secret::Secret;
+
+/// What was typed.
+#[derive(clap::Args)]
+pub(super) struct Explain {
+    #[arg(long, value_name = "FILE", default_value = "config/vestibule.yaml")]
+    config: PathBuf,
+    /// The request's URL, as a browser would have it.
+    #[arg(long)]
+    url: String,
+    #[arg(long, default_value = "GET")]
+    method: String,
+    /// A header of the request; may be given again.
+    #[arg(long = "header", value_name = "N: V")]
+    headers: Vec<String>,
+    /// JSON with the claims of a person who is signed in; without it nobody is.
+    #[arg(long, value_name = "FILE")]
+    claims: Option<PathBuf>,
+    /// The visitor's address.
+    #[arg(long, value_name = "IP", default_value = "192.0.2.1")]
+    source_ip: IpAddr,
+    /// The explanation as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Explain) -> ExitCode {
+    let options = Options::default();
+    let (loaded, report) = app::load(&arguments.config, &options);
+    let Some(loaded) = loaded else {
+        output::complain(report.render(output::has_color(&std::io::stderr())).trim_end());
+        return ExitCode::from(AT_FAULT);
+    };
+    match explain(arguments, loaded.gateway(), &options) {
+        Ok(explanation) => {
+            output::print(&if arguments.json { format!("{explanation:#}") } else { text(&explanation) });
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::from(AT_FAULT)
+        }
+    }
+}
+
+fn explain(arguments: &Explain, gateway: &Arc<Gateway>, options: &Options) -> Result<Value, String> {
+    let (scheme, rest) = match arguments.url.split_once("://") {
+        Some(("https", rest)) => (Scheme::Https, rest),
+        Some(("http", rest)) => (Scheme::Http, rest),
+        _ => return Err(format!("{}: not an http or https URL", arguments.url)),
+    };
+    let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    let authority = Authority::parse(host.as_bytes()).map_err(|error| format!("400: {error}"))?;
+    let target = RequestTarget::parse(path.as_bytes()).map_err(|error| format!("400: {error}"))?;
+    let method = Method::from_bytes(arguments.method.as_bytes()).map_err(|error| error.to_string())?;
+    let headers = headers(&arguments.headers)?;
+    let port = authority.port().unwrap_or(scheme.default_port());
+    let listener = listener(gateway, scheme, port).ok_or("the configuration has no listener for this URL's scheme")?;
+    let request = RequestView {
+        method: &method,
+        scheme,
+        port,
+        authority: &authority,
+        target: &target,
+        headers: &headers,
+        client: arguments.source_ip,
+        request_id: "",
+    };
+
+    let mut explanation = json!({"request": format!("{method} {}{}", request.origin(), target.as_str()), "listener": listener.name});
+    if !listener.hosts.serve(authority.host()) {
+        explanation["answer"] = json!({"status": 421, "because": format!("{} is not a host of this listener", authority.host())});
+        return Ok(explanation);
+    }
+    let tried = listener.rules.explain(&request);
+    explanation["rules"] = tried
+        .iter()
+        .map(|tried| json!({"priority": tried.rule.priority, "matches": tried.failed.is_empty(), "failed": tried.failed.iter().map(ToString::to_string).collect::<Vec<_>>()}))
+        .collect();
+    let Ok(rule) = listener.rules.find(&request) else {
+        let other = target.second_reading().unwrap_or_default();
+        explanation["answer"] =
+            json!({"status": 400, "because": format!("the path can also be read as {other}, which another rule matches")});
+        return Ok(explanation);
+    };
+    explanation["rule"] = (*rule.name).into();
+    let claims = arguments.claims.as_deref().map(read_claims).transpose()?;
+    let identity = match &rule.authenticate {
+        None => {
+            explanation["authentication"] = json!({"because": "the rule does not ask who it is"});
+            None
+        }
+        Some(authenticate) => match authentication(authenticate, claims, &request, &mut explanation)? {
+            Outcome::Passes(identity) => identity,
+            Outcome::Answered => return Ok(explanation),
+        },
+    };
+    route(rule, identity.as_deref(), &request, gateway, options, &mut explanation)?;
+    Ok(explanation)
+}
+
+/// Whether a request goes on, and as whom.
+enum Outcome {
+    Passes(Option<Box<Identity>>),
+    /// The gateway answers; the explanation says what.
+    Answered,
+}
+
+fn authentication(
+    authenticate: &Authenticate,
+    claims: Option<Map<String, Value>>,
+    request: &RequestView<'_>,
+    explanation: &mut Value,
+) -> Result<Outcome, String> {
+    let provider = &authenticate.provider;
+    let mode = match authenticate.on_unauthenticated_request {
+        OnUnauthenticatedRequest::Authenticate => "authenticate",
+        OnUnauthenticatedRequest::Deny => "deny",
+        OnUnauthenticatedRequest::Allow => "allow",
+    };
+    let mut said = json!({"identity_provider": &*provider.name, "mode": mode, "session_cookie_name": authenticate.cookie.name()});
+    let outcome = if request.scheme == Scheme::Http {
+        said["because"] = "nobody is signed in over plain http".into();
+        explanation["answer"] = json!({"status": 302, "location": request.https_url()});
+        Outcome::Answered
+    } else if authenticate.allow_cors_preflight && is_cors_preflight(request.method, request.headers) {
+        said["because"] = "a preflight passes, bare".into();
+        Outcome::Passes(None)
+    } else if let Some(claims) = claims {
+        said["because"] = "signed in, with the claims given".into();
+        Outcome::Passes(Some(Box::new(identity(authenticate, claims)?)))
+    } else {
+        let decision = decide(authenticate.on_unauthenticated_request, &Presented::Nothing, request.kind());
+        said["because"] = "no session".into();
+        match decision {
+            Decision::PassAnonymously => Outcome::Passes(None),
+            Decision::Redirect => {
+                explanation["answer"] = json!({"status": 302, "because": format!("to sign in at {}", provider.display_name)});
+                Outcome::Answered
+            }
+            Decision::Refuse => {
+                let why = if request.kind().follows_redirects() { "the mode is deny" } else { "the request cannot follow a redirect" };
+                explanation["answer"] = json!({"status": 401, "because": why});
+                Outcome::Answered
+            }
+        }
+    };
+    explanation["authentication"] = said;
+    Ok(outcome)
+}
+
+fn identity(authenticate: &Authenticate, mut claims: Map<String, Value>) -> Result<Identity, String> {
+    let subject: Arc<str> = claims.get("sub").and_then(Value::as_str).ok_or("the claims have no sub")?.into();
+    let session = SessionId([0; 16]);
+    claims.remove("iss");
+    Ok(Identity {
+        provider: authenticate.provider.name.clone(),
+        issuer: authenticate.provider.issuers.first().cloned().unwrap_or_else(|| "".into()),
+        client_id: authenticate.provider.client_id.clone(),
+        display_name: display_name(&claims).map_or_else(|| subject.clone(), Arc::from),
+        subject,
+        claims,
+        access_token: Secret::from("THE-ACCESS-TOKEN"),
+        id_token: Secret::from(""),
+        session_hash: session.hash().into(),
+        session,
+        expires_at: crate::clock::UnixTime(0),
+    })
+}
+
+fn route(
+    rule: &RuleActions,
+    identity: Option<&Identity>,
+    request: &RequestView<'_>,
+    gateway: &Arc<Gateway>,
+    options: &Options,
+    explanation: &mut Value,
+) -> Result<(), String> {
+    let now = options.clock.now();
+    match &rule.routing {
+        RoutingAction::Redirect(redirect) => {
+            let reply = redirect.reply(request);
+            let location = reply.headers.iter().find(|(name, _)| name == "location").and_then(|(_, value)| value.to_str().ok());
+            explanation["answer"] = json!({"status": reply.status, "location": location});
+        }
+        RoutingAction::FixedResponse(fixed) => explanation["answer"] = json!({"status": fixed.status}),
+        RoutingAction::Forward(group) => {
+            let headers = identity
+                .map(|identity| {
+                    IdentityHeaders::of(authorize(identity), &gateway.signer, &gateway.claim_headers, gateway.sends_access_token, now)
+                })
+                .transpose()
+                .map_err(|error| error.to_string())?;
+            let forward = Forward { target_group: group.clone(), identity: headers.map(Arc::new) };
+            let dry_run = DryRun {
+                method: request.method,
+                authority: request.authority,
+                target: request.target,
+                headers: request.headers,
+                client: request.client,
+                scheme: request.scheme,
+                port: request.port,
+            };
+            let head = dry_run.target_head(gateway, forward, now).map_err(|error| error.to_string())?;
+            // The signature is left out: whoever reads this could use it for two minutes.
+            let shown = |name: &str, value: String| {
+                if name == "x-amzn-oidc-data" {
+                    value.rsplit_once('.').map_or(value.clone(), |(signed, _)| format!("{signed}.SIGNATURE"))
+                } else {
+                    value
+                }
+            };
+            explanation["forward"] = json!({
+                "target_group": group.name,
+                "targets": group.targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>(),
+                "request": format!("{} {}", request.method, request.target.as_str()),
+                "headers": head.into_iter().map(|(name, value)| { let value = shown(&name, value); json!([name, value]) }).collect::<Vec<_>>(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The listener of that port, or else the first that speaks the URL's scheme: a port may be mapped on the way.
+fn listener(gateway: &Gateway, scheme: Scheme, port: u16) -> Option<&ListenerRules> {
+    let speaks = || gateway.listeners.iter().filter(|listener| listener.scheme == scheme || !listener.trusted_proxies.is_empty());
+    speaks().find(|listener| listener.port == port).or_else(|| speaks().next())
+}
+
+fn headers(lines: &[String]) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        let (name, value) = line.split_once(':').ok_or_else(|| format!("{line:?}: a header is written NAME: VALUE"))?;
+        let name = name.trim().parse::<HeaderName>().map_err(|_| format!("{name:?} is not the name of a header"))?;
+        let value = HeaderValue::from_str(value.trim()).map_err(|_| format!("{value:?} is not the value of a header"))?;
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+fn read_claims(path: &Path) -> Result<Map<String, Value>, String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    crate::message::json::object(&bytes).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// The same for a person.
+fn text(explanation: &Value) -> String {
+    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut lines = vec![word(&explanation["request"]), String::new(), format!("  listener        {}", word(&explanation["listener"]))];
+    for rule in explanation["rules"].as_array().into_iter().flatten() {
+        let failed: Vec<String> = rule["failed"].as_array().into_iter().flatten().map(&word).collect();
+        let verdict = if failed.is_empty() { "matches".to_owned() } else { format!("no: {}", failed.join("; ")) };
+        lines.push(format!("  rule {:<10} {verdict}", rule["priority"].to_string()));
+    }
+    if explanation["rule"] == "default" {
+        lines.push("  default         no rule matches before it".to_owned());
+    }
+    if let Some(said) = explanation["authentication"].as_object() {
+        let whom = said.get("identity_provider").map(|name| format!("{}, {}: ", word(name), word(&said["mode"]))).unwrap_or_default();
+        lines.push(format!("  authentication  {whom}{}", word(&said["because"])));
+    }
+    if let Some(answer) = explanation["answer"].as_object() {
+        let more = ["because", "location"]
+            .iter()
+            .filter_map(|name| answer.get(*name))
+            .filter(|value| !value.is_null())
+            .map(&word)
+            .collect::<Vec<_>>()
+            .join(", ");
+        lines.push(format!("  answer          {}{}{more}", answer["status"], if more.is_empty() { "" } else { "  " }));
+    }
+    if let Some(forward) = explanation["forward"].as_object() {
+        let targets: Vec<String> = forward["targets"].as_array().into_iter().flatten().map(&word).collect();
+        lines.push(format!("  forward         {} ({})", word(&forward["target_group"]), targets.join(", ")));
+        lines.push(format!("\n  The target receives\n\n    {}", word(&forward["request"])));
+        for header in forward["headers"].as_array().into_iter().flatten() {
+            lines.push(format!("    {}: {}", word(&header[0]), word(&header[1])));
+        }
+    }
+    lines.join("\n")
+}

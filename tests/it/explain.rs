@@ -1,0 +1,107 @@
+//! `vestibule explain`: the dry run tells what the running gateway does.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::World;
+use crate::support::gateway::{session_key, vestibule, write_private};
+use crate::support::oracles::sign_in;
+use crate::support::secrets::Secrets;
+
+/// A configuration beside its key files; the provider is never asked.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["app.test".to_owned()]).unwrap();
+    std::fs::write(folder.path().join("server.pem"), made.cert.pem()).unwrap();
+    write_private(&folder.path().join("server.key"), &made.signing_key.serialize_pem());
+    write_private(&folder.path().join("signing.key"), &rcgen::KeyPair::generate().unwrap().serialize_pem());
+    write_private(&folder.path().join("session.key"), &session_key(&Secrets::default()));
+    let authenticate = |mode: &str| json!({"authenticate": {"identity_provider": "op", "on_unauthenticated_request": mode}});
+    let configuration = json!({
+        "listeners": [{
+            "address": "127.0.0.1:8443",
+            "certificates": [{"certificate": "server.pem", "private_key": "server.key"}],
+            "rules": [
+                {"priority": 10, "conditions": [{"path_pattern": ["/api/*"]}, {"http_request_method": ["GET"]}], "actions": [authenticate("deny"), {"forward": "app"}]},
+                {"priority": 20, "conditions": [{"path_pattern": ["/old/*"]}], "actions": [{"redirect": {"path": "/new/#{path}", "status_code": "HTTP_301"}}]},
+            ],
+            "default_actions": [authenticate("authenticate"), {"forward": "app"}],
+        }],
+        "identity_providers": {"op": {"type": "oidc", "issuer": "https://op.test", "client_id": "gw"}},
+        "target_groups": {"app": {"targets": ["127.0.0.1:9000"]}},
+        "sessions": {"keys": [{"file": "session.key"}]},
+        "identity_headers": {"signing_key": {"file": "signing.key"}, "claims": {"X-Auth-Email": "email"}},
+    });
+    std::fs::write(folder.path().join("vestibule.yaml"), configuration.to_string()).unwrap();
+    std::fs::write(folder.path().join("claims.json"), json!({"sub": "alice", "email": "alice@example.com"}).to_string()).unwrap();
+    folder
+}
+
+fn explain(folder: &Path, arguments: &[&str]) -> Value {
+    let output =
+        vestibule().args(["explain", "--json", "--config", "vestibule.yaml"]).args(arguments).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn each_decision_is_told_with_its_reason() {
+    let folder = folder();
+    let told = |arguments: &[&str]| explain(folder.path(), arguments);
+
+    let post = told(&["--url", "https://app.test/api/x", "--method", "POST"]);
+    assert_eq!(post["rules"][0], json!({"priority": 10, "matches": false, "failed": ["http_request_method: [\"GET\"]"]}));
+    assert_eq!((&post["rule"], &post["answer"]["status"]), (&json!("default"), &json!(401)));
+
+    let api = told(&["--url", "https://app.test/api/x"]);
+    assert_eq!(
+        (&api["rule"], &api["answer"]["status"], &api["answer"]["because"]),
+        (&json!("10"), &json!(401), &json!("the mode is deny"))
+    );
+
+    let page = told(&["--url", "https://app.test/page", "--header", "Accept: text/html"]);
+    assert_eq!(page["answer"]["status"], 302);
+
+    let old = told(&["--url", "https://app.test/old/x?y=1"]);
+    assert_eq!(old["answer"], json!({"status": 301, "location": "https://app.test/new/old/x?y=1"}));
+
+    assert_eq!(told(&["--url", "https://evil.test/"])["answer"]["status"], 421);
+    assert_eq!(told(&["--url", "https://app.test//api/x"])["answer"]["status"], 400);
+}
+
+#[test]
+fn the_headers_are_those_that_a_target_really_receives() {
+    let folder = folder();
+    let forged = [
+        "--header",
+        "x-amzn-oidc-identity: forged",
+        "--header",
+        "Accept: text/html",
+        "--header",
+        "Cookie: AWSELBAuthSessionCookie-0=x; theme=dark",
+    ];
+    let told = explain(folder.path(), &[&["--url", "https://app.test:8443/page?x=1", "--claims", "claims.json"][..], &forged].concat());
+    let told: Vec<(String, String)> = serde_json::from_value(told["forward"]["headers"].clone()).unwrap();
+    let value = |name: &str| told.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str()).collect::<Vec<_>>();
+    assert_eq!(value("x-amzn-oidc-identity"), ["alice"]);
+    assert_eq!(value("x-auth-email"), ["alice@example.com"]);
+    assert_eq!(value("cookie"), ["theme=dark"]);
+    assert_eq!(value("host"), ["app.test:8443"]);
+    assert!(value("x-amzn-oidc-data")[0].ends_with(".SIGNATURE"), "a signature that could be used");
+
+    // The same names as at the target of a running gateway.
+    let world = World::start();
+    let mut browser = world.browser();
+    sign_in(&world, &mut browser, "/");
+    browser.put_cookie("theme", "dark");
+    browser.request("GET", "/page?x=1", &[("Accept", "text/html")], &[], None);
+    let seen = world.target.last();
+    let mut told: Vec<String> = told.into_iter().map(|(name, _)| name).collect();
+    let mut real: Vec<String> =
+        seen.head.fields.iter().map(|(name, _)| name.to_ascii_lowercase()).filter(|name| !name.starts_with("x-auth-")).collect();
+    told.retain(|name| !name.starts_with("x-auth-"));
+    told.sort();
+    real.sort();
+    assert_eq!(told, real);
+}
