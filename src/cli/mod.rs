@@ -6,6 +6,7 @@ mod explain;
 mod identity_provider;
 mod keys;
 mod output;
+mod past_request;
 mod serve;
 
 use std::path::PathBuf;
