@@ -1,5 +1,7 @@
 //! `listeners`: addresses, certificates, names and rules.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -132,7 +134,7 @@ fn rules(
     let place = actions::Place { scheme: protocol(raw), is_behind_proxy: !trusted_proxies.is_empty(), providers, groups, names };
     let mut table = Vec::new();
     let mut sound = true;
-    let mut priorities: Vec<&Located<u32>> = Vec::new();
+    let mut priorities = HashMap::new();
     for rule in &raw.rules {
         check_priority(context, &rule.priority, &mut priorities);
         if rule.conditions.value.is_empty() {
@@ -169,15 +171,20 @@ fn rules(
     sound.then(|| ListenerRules { name: raw.address.value.clone(), scheme, hosts, trusted_proxies, rules: table, port })
 }
 
-fn check_priority<'r>(context: &mut Context<'_>, priority: &'r Located<u32>, seen: &mut Vec<&'r Located<u32>>) {
+/// `seen` maps each priority to the line where it stands first.
+fn check_priority(context: &mut Context<'_>, priority: &Located<u32>, seen: &mut HashMap<u32, usize>) {
     if !(1..=50_000).contains(&priority.value) {
         context.error(priority, "a priority is between 1 and 50000");
     }
-    if let Some(first) = seen.iter().find(|first| first.value == priority.value) {
-        let line = first.span.line;
-        context.error(priority, format!("priority {} is given twice; first on line {line}", priority.value));
+    match seen.entry(priority.value) {
+        Entry::Occupied(first) => {
+            let line = first.get();
+            context.error(priority, format!("priority {} is given twice; first on line {line}", priority.value));
+        }
+        Entry::Vacant(place) => {
+            place.insert(priority.span.line);
+        }
     }
-    seen.push(priority);
 }
 
 fn networks(context: &mut Context<'_>, raw: &Located<Vec<Located<String>>>) -> Vec<IpNet> {
