@@ -211,6 +211,24 @@ fn c01_all_faults_are_reported_at_once() {
 }
 
 #[test]
+fn c01_faults_of_form_and_of_meaning_are_reported_together_and_without_echoes() {
+    let folder = Folder::new();
+    let configuration = folder
+        .with("certificate: server.pem", "certificate: nothing.pem")
+        .replacen("session_timeout: 1h", "session_timeout: soon", 1)
+        .replacen("targets:", "tagrets:", 1);
+    std::fs::write(folder.path().join("vestibule.yaml"), &configuration).unwrap();
+    let output =
+        vestibule().args(["check", "--config", "vestibule.yaml"]).current_dir(folder.path()).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    for marker in ["nothing.pem", "soon", "tagrets"] {
+        assert!(names(&said, place(&configuration, marker)), "{marker} is not named in\n{said}");
+    }
+    // The target group and the action that could not be read are missing to nobody.
+    assert!(!said.contains("is called") && !said.contains("there is no action"), "an echo in\n{said}");
+}
+
+#[test]
 fn c07_weak_session_key_is_refused() {
     let folder = Folder::new();
     for (variant, key) in [

@@ -64,10 +64,7 @@ pub(super) fn compile(
     let admin = root.admin.as_ref().and_then(|admin| context.address(&admin.address));
     let access_log = settings::access_log(&context, root.access_log.as_ref());
     let log = settings::log(root.log.as_ref());
-    let names = actions::Names {
-        providers: root.identity_providers.0.keys().cloned().collect(),
-        groups: root.target_groups.0.keys().cloned().collect(),
-    };
+    let names = actions::Names { providers: root.identity_providers.names.clone(), groups: root.target_groups.names.clone() };
     let (rules, listeners) =
         listeners::compile(&mut context, &root.listeners, &providers, &groups, &names)?.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
 

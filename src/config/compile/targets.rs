@@ -16,7 +16,7 @@ pub(super) type Groups = BTreeMap<String, Arc<TargetGroup>>;
 
 pub(super) fn compile(context: &mut Context<'_>, raw: &Named<raw::TargetGroup>) -> Groups {
     let mut groups = Groups::new();
-    for (id, (name, raw)) in raw.0.iter().enumerate() {
+    for (id, (name, raw)) in raw.sections.iter().enumerate() {
         if let Some(group) = group(context, id as u64, name, raw) {
             groups.insert(name.clone(), Arc::new(group));
         }
