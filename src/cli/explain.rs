@@ -246,7 +246,7 @@ fn route(
                 })
                 .transpose()
                 .map_err(|error| error.to_string())?;
-            let forward = Forward { target_group: group.clone(), identity: headers.map(Arc::new) };
+            let forward = Forward { target_group: group.clone(), identity: headers.map(Arc::new), session: None };
             let dry_run = DryRun {
                 method: request.method,
                 authority: request.authority,
