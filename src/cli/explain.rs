@@ -12,7 +12,7 @@ use super::{AT_FAULT, output, past_request};
 use crate::app::{self, Options};
 use crate::authentication::{Authenticate, Decision, OnUnauthenticatedRequest, Presented, decide, is_cors_preflight};
 use crate::authorization::authorize;
-use crate::gateway::{Forward, Gateway, ListenerRules, RoutingAction, RuleActions};
+use crate::gateway::{Forward, Gateway, ListenerRules, RoutingAction, RuleActions, for_transform};
 use crate::identity::{Identity, SessionId, display_name};
 use crate::identity_headers::IdentityHeaders;
 use crate::message::{Authority, RequestTarget, RequestView, Scheme};
@@ -246,7 +246,15 @@ fn route(
                 })
                 .transpose()
                 .map_err(|error| error.to_string())?;
-            let forward = Forward { target_group: group.clone(), identity: headers.map(Arc::new), session: None };
+            let rewritten = match rule.transforms.apply(request.authority, request.target) {
+                Ok(rewritten) => rewritten,
+                Err(error) => {
+                    explanation["answer"] = json!({"status": for_transform(error).status, "because": error.to_string()});
+                    return Ok(());
+                }
+            };
+            let target = rewritten.target.as_ref().unwrap_or(request.target).as_str().to_owned();
+            let forward = Forward { target_group: group.clone(), identity: headers.map(Arc::new), session: None, rewritten };
             let dry_run = DryRun {
                 method: request.method,
                 authority: request.authority,
@@ -268,7 +276,7 @@ fn route(
             explanation["forward"] = json!({
                 "target_group": group.name,
                 "targets": group.targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>(),
-                "request": format!("{} {}", request.method, request.target.as_str()),
+                "request": format!("{} {target}", request.method),
                 "headers": head.into_iter().map(|(name, value)| { let value = shown(&name, value); json!([name, value]) }).collect::<Vec<_>>(),
             });
         }

@@ -7,7 +7,7 @@ use http::header::WWW_AUTHENTICATE;
 use serde_json::json;
 
 use super::known_sessions::Known;
-use super::{Exchange, Reply, RoutingAction, RuleActions, TargetGroup, endpoints, reply};
+use super::{Exchange, Reply, Rewritten, RoutingAction, RuleActions, TargetGroup, endpoints, reply};
 use crate::authentication::{Authenticate, Decision, Presented, SessionOver, SessionTerm, decide, is_cors_preflight};
 use crate::identity_headers::IdentityHeaders;
 use crate::message::{Malformed, RequestTarget, Scheme, shows_page};
@@ -19,6 +19,8 @@ pub struct Forward {
     pub identity: Option<Arc<IdentityHeaders>>,
     /// The session behind that identity.
     pub session: Option<SessionTerm>,
+    /// In place of what was asked for.
+    pub rewritten: Rewritten,
 }
 
 /// `Err(Reply)` is every answer that the gateway gives itself.
@@ -39,7 +41,10 @@ pub async fn handle(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
     match &rule.routing {
         RoutingAction::Forward(target_group) => {
             exchange.record.actions.push("forward");
-            Ok(Forward { target_group: target_group.clone(), identity, session })
+            let request = exchange.request;
+            let rewritten = rule.transforms.apply(request.authority, request.target);
+            let rewritten = rewritten.map_err(|error| exchange.refuse(reply::for_transform(error), None))?;
+            Ok(Forward { target_group: target_group.clone(), identity, session, rewritten })
         }
         RoutingAction::Redirect(redirect) => {
             exchange.record.actions.push("redirect");

@@ -38,6 +38,7 @@ mod start;
 mod stopping;
 mod streaming;
 mod targets;
+mod transforms;
 mod user_info;
 mod websockets;
 

@@ -130,6 +130,18 @@ fn c01_fault_is_refused_with_its_place() {
         ("no target", "targets: [\"127.0.0.1:9\"]", "targets: []", "targets: []"),
         ("a target that is no address", "targets: [\"127.0.0.1:9\"]", "targets: [\"127.0.0.1\"]", "targets:"),
         ("a pattern without a value", "path_pattern: [\"/public*\"]", "path_pattern: []", "path_pattern: []"),
+        (
+            "a rewrite that is no expression",
+            "- priority: 10",
+            "- transforms: {url_rewrite: {regex: \"(\", replace: x}}\n        priority: 10",
+            "url_rewrite",
+        ),
+        (
+            "a rewrite to no group",
+            "- priority: 10",
+            "- transforms: {host_header_rewrite: {regex: a, replace: $1}}\n        priority: 10",
+            "replace: $1",
+        ),
         ("broken YAML", "  corporate:\n", "  corporate: [\n", "type: oidc"),
         ("a tab", "    type: oidc", "\ttype: oidc", "\ttype"),
     ] {

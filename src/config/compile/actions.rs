@@ -13,7 +13,7 @@ use crate::authentication::{Authenticate, NONCE_COOKIE, OnUnauthenticatedRequest
 use crate::config::raw::{self, Action, ActionKind, Protocol};
 use crate::config::reader::{Located, nearest_word};
 use crate::config::report::Fault;
-use crate::gateway::{FixedResponse, Redirect, RoutingAction, RuleActions};
+use crate::gateway::{FixedResponse, Redirect, RoutingAction, RuleActions, Transforms};
 use crate::session::SessionCookie;
 
 /// Names that an action may refer to.
@@ -70,7 +70,7 @@ pub(super) fn actions(context: &mut Context<'_>, raw: &Located<Vec<Action>>, pri
     }
     let name = if priority == 0 { "default".into() } else { priority.to_string().into() };
     let routing = routing?;
-    sound.then_some(RuleActions { name, priority, authenticate, routing })
+    sound.then_some(RuleActions { name, priority, authenticate, routing, transforms: Transforms::default() })
 }
 
 /// A name that is in the file has faults of its own, which are reported where they are.

@@ -13,6 +13,7 @@ use super::certificates::{self, ServerCertificate};
 use super::conditions;
 use super::context::Context;
 use super::targets::Groups;
+use super::transforms;
 use crate::config::raw::{self, Listener, MinimumVersion, Protocol};
 use crate::config::reader::{Located, Seconds};
 use crate::gateway::{HostNames, ListenerRules};
@@ -146,6 +147,7 @@ fn rules(
         }
         let conditions: Vec<_> = rule.conditions.value.iter().map(|condition| conditions::condition(context, condition)).collect();
         let then = actions::actions(context, &rule.actions, rule.priority.value, &place);
+        let then = transforms::add(context, rule.transforms.as_ref(), then);
         match (conditions.into_iter().collect::<Option<Vec<_>>>(), then) {
             (Some(conditions), Some(then)) => table.push(Rule { priority: rule.priority.value, conditions, then }),
             _ => sound = false,

@@ -9,6 +9,7 @@ mod providers;
 mod sessions;
 mod settings;
 mod targets;
+mod transforms;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -122,6 +122,28 @@ section! {
         conditions: Located<Vec<Located<Condition>>>,
         /// authenticate first, then one routing action.
         actions: Located<Vec<Action>>,
+        /// What the target receives instead of what was asked for.
+        transforms: Option<Located<Transforms>>,
+    }
+}
+
+section! {
+    /// Rewrites of a forwarded request, after the rule has been chosen.
+    pub struct Transforms {
+        /// Over the host, without its port; the port stays.
+        host_header_rewrite: Option<Located<Rewrite>>,
+        /// Over path and query.
+        url_rewrite: Option<Located<Rewrite>>,
+    }
+}
+
+section! {
+    /// The first match is replaced; where there is none, nothing is.
+    pub struct Rewrite {
+        /// Regular expression, at most 1024 characters.
+        regex: Located<String>,
+        /// At most 1024 characters; $1 to $9 are groups, $0 is all of the match.
+        replace: Located<String>,
     }
 }
 
