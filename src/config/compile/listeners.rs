@@ -12,6 +12,7 @@ use super::actions::{self, Names};
 use super::certificates::{self, ServerCertificate};
 use super::conditions;
 use super::context::Context;
+use super::doubts;
 use super::targets::Groups;
 use super::transforms;
 use crate::config::raw::{self, Listener, MinimumVersion, Protocol};
@@ -160,16 +161,7 @@ fn rules(
     };
     let port = raw.address.value.parse::<SocketAddr>().map(|address| address.port()).unwrap_or_default();
     let table = RuleTable::new(table, default);
-    for (late, early) in table.shadowed() {
-        let place = |priority: u32| raw.rules.iter().find(|rule| rule.priority.value == priority).map(|rule| &rule.priority);
-        if let (Some(late), Some(early)) = (place(late), place(early)) {
-            context.warn(
-                late,
-                format!("can never match: rule {} takes every such request first (line {})", early.value, early.span.line),
-                "give it a lower priority number, or remove it",
-            );
-        }
-    }
+    doubts::voice(context, raw, &table, &hosts);
     sound.then(|| ListenerRules { name: raw.address.value.clone(), scheme, hosts, trusted_proxies, rules: table, port })
 }
 

@@ -4,6 +4,7 @@ mod actions;
 mod certificates;
 mod conditions;
 mod context;
+mod doubts;
 mod listeners;
 mod providers;
 mod sessions;
