@@ -13,7 +13,7 @@ mod report;
 
 use std::path::Path;
 
-pub use compile::{AccessLogSettings, Compiled, Connect, ListenerLimits, ListenerSettings, LogSettings, ServerCertificate};
+pub use compile::{AccessLogSettings, Compiled, Connect, ListenerLimits, ListenerSettings, LogSettings, OWN_PARAMETERS, ServerCertificate};
 pub use identity_provider_file::{ClientEntry, IdentityProviderFile, UserEntry, load_identity_provider};
 pub use reader::Located;
 use report::Faults;

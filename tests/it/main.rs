@@ -20,6 +20,7 @@ mod id_token_header;
 mod id_token_signature;
 mod identity_claims;
 mod identity_headers;
+mod import;
 mod key_sets;
 mod late_callback;
 mod listener;

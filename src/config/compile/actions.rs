@@ -187,7 +187,8 @@ fn fixed_response(context: &mut Context<'_>, raw: &raw::FixedResponse) -> Option
 /// ALB's longest, and its default.
 const LONGEST_SESSION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-const OWN_PARAMETERS: [&str; 10] = [
+/// Of the authorization request: the gateway sets them itself.
+pub const OWN_PARAMETERS: [&str; 10] = [
     "client_id",
     "redirect_uri",
     "response_type",

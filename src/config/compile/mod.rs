@@ -18,6 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use actions::OWN_PARAMETERS;
 pub use certificates::ServerCertificate;
 pub(super) use context::Context;
 pub use listeners::{ListenerLimits, ListenerSettings};
