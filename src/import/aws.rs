@@ -99,6 +99,19 @@ shapes! {
 
     pub struct Transform {
         r#type: String,
+        host_header_rewrite_config: Option<Rewrites>,
+        url_rewrite_config: Option<Rewrites>,
+    }
+
+    pub struct Rewrites {
+        #[serde(default)]
+        rewrites: Vec<Rewrite>,
+    }
+
+    pub struct Rewrite {
+        regex: String,
+        #[serde(default)]
+        replace: String,
     }
 
     pub struct Action {

@@ -10,6 +10,7 @@ mod listeners;
 mod model;
 mod providers;
 mod rules;
+mod transforms;
 mod write;
 mod yaml;
 

@@ -39,6 +39,7 @@ pub(super) struct Rule {
     pub(super) priority: u32,
     pub(super) conditions: Vec<Condition>,
     pub(super) actions: Actions,
+    pub(super) transforms: Vec<super::transforms::Transform>,
 }
 
 #[derive(Debug)]

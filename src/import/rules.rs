@@ -7,6 +7,7 @@ use super::conditions::condition;
 use super::groups::Groups;
 use super::model::{Actions, Authenticate, Notes, Routing, Rule};
 use super::providers::Providers;
+use super::transforms::{transforms, without_use};
 use crate::authentication::NONCE_COOKIE;
 use crate::config::OWN_PARAMETERS;
 use crate::gateway::Redirect;
@@ -45,9 +46,10 @@ impl Translation<'_> {
                 Err(fault) => faults.push(fault),
             }
         }
-        if let Some(transform) = raw.transforms.first() {
-            faults.push(format!("{} is not supported by this version", transform.r#type));
-        }
+        let transforms = transforms(&raw.transforms).unwrap_or_else(|fault| {
+            faults.push(fault);
+            Vec::new()
+        });
         if conditions.is_empty() {
             conditions.push(super::model::Condition::Texts("path_pattern", vec!["*".to_owned()]));
             if faults.is_empty() {
@@ -56,7 +58,9 @@ impl Translation<'_> {
         }
         let actions =
             if faults.is_empty() { self.actions(&raw.actions, place) } else { self.closed(&faults.join("; "), &raw.actions, place) };
-        Some(Rule { comments, priority, conditions, actions })
+        let mut rule = Rule { comments, priority, conditions, actions, transforms };
+        without_use(&mut rule);
+        Some(rule)
     }
 
     pub(super) fn actions(&mut self, raw: &[aws::Action], place: Place<'_>) -> Actions {

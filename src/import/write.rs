@@ -110,6 +110,14 @@ impl Page {
         }
         self.line(4, "actions:");
         self.actions(5, &rule.actions);
+        if !rule.transforms.is_empty() {
+            self.line(4, "transforms:");
+        }
+        for (key, regex, replace) in &rule.transforms {
+            self.line(5, &format!("{key}:"));
+            self.entry(6, "regex", regex);
+            self.entry(6, "replace", replace);
+        }
     }
 
     fn condition(&mut self, condition: &Condition) {

@@ -112,6 +112,8 @@ fn an_imported_alb_passes_check_and_decides_as_before() {
     let told = explain(folder.path(), &[&["--url", "https://app.example.com/"][..], &signed_in].concat());
     assert_eq!(told["forward"]["targets"], json!(["10.0.1.11:8080", "10.0.2.12:8081"]));
     assert_eq!(told["authentication"]["identity_provider"], "example-staff");
+    let told = explain(folder.path(), &["--url", "https://app.example.com/rewritten/x?y=1"]);
+    assert_eq!((&told["rule"], &told["forward"]["request"]), (&json!("95"), &json!("GET /x?y=1")));
 }
 
 #[test]
@@ -150,7 +152,7 @@ fn what_cannot_be_carried_over_is_closed_and_not_left_open() {
     });
     let imported = import(sources.path(), &files);
     let folder = moved(text(&imported.stdout));
-    for (path, rule) in [("/machine/x", "80"), ("/rewritten/x", "95"), ("/report", "96"), ("/office/x", "50")] {
+    for (path, rule) in [("/machine/x", "80"), ("/report", "96"), ("/office/x", "50")] {
         let url = format!("https://app.example.com{path}");
         let told = explain(folder.path(), &["--url", &url, "--source-ip", "198.51.100.7", "--claims", "claims.json"]);
         assert_eq!((&told["rule"], &told["answer"]["status"]), (&json!(rule), &json!(503)), "{path}");
@@ -270,6 +272,11 @@ proptest! {
             "RuleArn": format!("arn:aws:x:listener-rule/app/a/b/c/{number}"), "Priority": (number + 1).to_string(),
             "Conditions": [condition], "Actions": [action],
         });
+        let rewriting = |number: usize, kind: &str, config: &str, rewrites: Value| {
+            let mut rule = rule(number, json!({"Field": "path-pattern", "Values": ["/r"]}), json!({"Type": "forward", "TargetGroupArn": "g"}));
+            rule["Transforms"] = json!([{"Type": kind, config: {"Rewrites": rewrites}}]);
+            rule
+        };
         let fixed = json!({"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200", "ContentType": text(0)}});
         let rules = json!({"Rules": [
             rule(0, json!({"Field": "host-header", "Values": [text(1), text(2)]}), fixed.clone()),
@@ -286,6 +293,9 @@ proptest! {
             rule(10, json!({"Field": "path-pattern", "Values": ["/x"]}), json!({"Type": "forward", "TargetGroupArn": "g"})),
             rule(11, json!({"Field": "path-pattern", "Values": ["/y"]}), json!({"Type": "forward", "TargetGroupArn": text(15)})),
             rule(12, json!({"Field": "path-pattern", "Values": ["/z"]}), json!({"Type": text(16)})),
+            rewriting(13, "url-rewrite", "UrlRewriteConfig", json!([{"Regex": text(3), "Replace": text(4)}])),
+            rewriting(14, "host-header-rewrite", "HostHeaderRewriteConfig", json!([{"Regex": "a(b)", "Replace": text(5)}])),
+            rewriting(15, text(6), "UrlRewriteConfig", json!([])),
         ]});
         let groups = json!({"TargetGroups": [{
             "TargetGroupArn": "g", "TargetGroupName": text(17), "HealthCheckPath": text(18), "HealthCheckPort": text(19),
