@@ -4,22 +4,23 @@ use std::sync::{Arc, Weak};
 
 use tokio::time::sleep;
 
+use crate::clock::Clock;
 use crate::gateway::{HealthCheck, Target, TargetAddress, TargetGroup};
 
 /// Hears of a target group, a target and whether it has become healthy.
 pub type HealthObserver = Arc<dyn Fn(&str, &str, bool) + Send + Sync>;
 
 /// Checks every target of every group that wants it, until the group is dropped. `changed` hears of each change.
-pub fn check_targets(groups: &[Arc<TargetGroup>], changed: &HealthObserver) {
+pub fn check_targets(groups: &[Arc<TargetGroup>], clock: &Arc<dyn Clock>, changed: &HealthObserver) {
     for group in groups {
         let Some(check) = &group.health_check else { continue };
         for index in 0..group.targets.len() {
-            tokio::spawn(watch(Arc::downgrade(group), index, check.clone(), changed.clone()));
+            tokio::spawn(watch(Arc::downgrade(group), index, check.clone(), clock.clone(), changed.clone()));
         }
     }
 }
 
-async fn watch(group: Weak<TargetGroup>, index: usize, check: HealthCheck, changed: HealthObserver) {
+async fn watch(group: Weak<TargetGroup>, index: usize, check: HealthCheck, clock: Arc<dyn Clock>, changed: HealthObserver) {
     let Some(client) = group.upgrade().and_then(|group| client(&group, &group.targets[index], &check)) else { return };
     let (mut good, mut bad) = (0, 0);
     let mut first = true;
@@ -35,7 +36,7 @@ async fn watch(group: Weak<TargetGroup>, index: usize, check: HealthCheck, chang
         // A target that answers its first check is in at once (ALB: one success for a new target).
         let turns = if healthy { bad >= check.unhealthy_threshold } else { good >= check.healthy_threshold || (first && good > 0) };
         if turns {
-            target.health.set(!healthy);
+            target.health.set(!healthy, clock.now());
             changed(&group.name, &target.name, !healthy);
         }
         first = false;

@@ -7,7 +7,7 @@ use http::header::WWW_AUTHENTICATE;
 use serde_json::json;
 
 use super::known_sessions::Known;
-use super::{Exchange, Reply, RoutingAction, RuleActions, TargetGroup, endpoints, reply};
+use super::{Exchange, Reply, RoutingAction, RuleActions, Sticky, TargetFailure, TargetGroup, endpoints, reply};
 use crate::authentication::{Authenticate, Decision, Presented, decide, is_cors_preflight};
 use crate::identity_headers::IdentityHeaders;
 use crate::message::{Malformed, RequestTarget, Scheme, shows_page};
@@ -17,6 +17,8 @@ pub struct Forward {
     pub target_group: Arc<TargetGroup>,
     /// `None`: nobody is signed in, or the rule does not ask. Either way whatever the client said is removed.
     pub identity: Option<Arc<IdentityHeaders>>,
+    /// Where the visitor was before.
+    pub sticky: Sticky,
 }
 
 /// `Err(Reply)` is every answer that the gateway gives itself.
@@ -33,9 +35,13 @@ pub async fn handle(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
         None => None,
     };
     match &rule.routing {
-        RoutingAction::Forward(target_group) => {
+        RoutingAction::Forward(action) => {
             exchange.record.actions.push("forward");
-            Ok(Forward { target_group: target_group.clone(), identity })
+            let secrets = &exchange.gateway.authentication;
+            match action.decide(&secrets.sealer, &secrets.entropy, exchange.request.headers, exchange.now) {
+                Some((target_group, sticky)) => Ok(Forward { target_group, identity, sticky }),
+                None => Err(exchange.refuse(reply::for_target(TargetFailure::Unavailable), None)),
+            }
         }
         RoutingAction::Redirect(redirect) => {
             exchange.record.actions.push("redirect");

@@ -36,6 +36,7 @@ mod sessions;
 mod sign_out;
 mod start;
 mod stopping;
+mod target_groups;
 mod targets;
 mod user_info;
 mod websockets;

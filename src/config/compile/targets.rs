@@ -10,7 +10,10 @@ use arc_swap::ArcSwap;
 use super::context::Context;
 use crate::config::raw::{self, Named, Protocol};
 use crate::config::reader::{Located, Seconds};
-use crate::gateway::{Health, HealthCheck, Target, TargetAddress, TargetGroup, TargetTimeouts, TargetTls};
+use crate::gateway::{
+    Algorithm, Balance, HealthCheck, RESERVED_COOKIE_PREFIX, Stickiness, StickinessType, Target, TargetAddress, TargetGroup,
+    TargetTimeouts, TargetTls,
+};
 
 pub(super) type Groups = BTreeMap<String, Arc<TargetGroup>>;
 
@@ -38,12 +41,17 @@ fn group(context: &mut Context<'_>, id: u64, name: &str, raw: &Located<raw::Targ
         (Some(at), None) => context.error(at, "verify belongs to protocol: https"),
         _ => {}
     }
-    // The rest of the words have one meaning in this version.
-    let _ = (value.protocol_version, value.load_balancing_algorithm);
+    // The words have one meaning in this version.
+    let _ = value.protocol_version;
     if value.targets.value.is_empty() {
         context.error(&value.targets, "a target group has at least one target");
     }
-    let targets: Vec<Option<Target>> = value.targets.value.iter().map(|target| self::target(context, &target.address)).collect();
+    let targets: Vec<Option<Target>> = value.targets.value.iter().map(|target| self::target(context, target)).collect();
+    let balance = balance(context, value);
+    let stickiness = match &value.stickiness {
+        Some(raw) => Some(stickiness(context, raw)?),
+        None => None,
+    };
     let health_check = match &value.health_check {
         Some(raw) => Some(health_check(context, raw)?),
         None => None,
@@ -65,16 +73,87 @@ fn group(context: &mut Context<'_>, id: u64, name: &str, raw: &Located<raw::Targ
             idle: seconds(timeouts.and_then(|timeouts| timeouts.idle.as_ref()), 60),
         },
         health_check,
+        stickiness,
+        balance,
         targets: targets.into_iter().collect::<Option<_>>()?,
-        next: 0.into(),
     })
 }
 
-fn target(context: &mut Context<'_>, at: &Located<String>) -> Option<Target> {
+fn balance(context: &mut Context<'_>, raw: &raw::TargetGroup) -> Balance {
+    let algorithm = match raw.load_balancing_algorithm.as_ref().map(|at| at.value) {
+        Some(raw::LoadBalancingAlgorithm::RoundRobin) | None => Algorithm::RoundRobin,
+        Some(raw::LoadBalancingAlgorithm::LeastOutstandingRequests) => Algorithm::LeastOutstandingRequests,
+        Some(raw::LoadBalancingAlgorithm::WeightedRandom) => Algorithm::WeightedRandom,
+    };
+    let slow_start = raw.slow_start.as_ref().map_or(Duration::ZERO, |at| at.value.0);
+    if let Some(at) = raw.slow_start.as_ref().filter(|_| !slow_start.is_zero()) {
+        if !(30..=900).contains(&slow_start.as_secs()) {
+            context.error(at, "between 30s and 15m, or 0, as on an ALB");
+        }
+        if algorithm == Algorithm::LeastOutstandingRequests {
+            context.error(at, "slow_start does not go with least_outstanding_requests, as on an ALB");
+        }
+    }
+    Balance::new(algorithm, slow_start)
+}
+
+fn stickiness(context: &mut Context<'_>, raw: &raw::Stickiness) -> Option<Stickiness> {
+    let duration = raw.duration.as_ref().map_or(DAY, |at| sticky_duration(context, at));
+    require_session_key(context, &raw.r#type);
+    let kind = match (raw.r#type.value, &raw.cookie_name) {
+        (raw::StickinessType::LbCookie, None) => StickinessType::LoadBalancerCookie,
+        (raw::StickinessType::LbCookie, Some(at)) => {
+            context.error(at, "cookie_name belongs to type: app_cookie");
+            return None;
+        }
+        (raw::StickinessType::AppCookie, None) => {
+            context.error(&raw.r#type, "cookie_name is missing: which cookie does the application set?");
+            return None;
+        }
+        (raw::StickinessType::AppCookie, Some(at)) => {
+            // RFC 6265 §4.1.1: a token.
+            let sound = !at.value.is_empty() && at.value.parse::<http::HeaderName>().is_ok();
+            let reserved = at.value.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_COOKIE_PREFIX));
+            if !sound || reserved {
+                context.error(at, format!("{:?} cannot be the cookie of an application", at.value));
+                return None;
+            }
+            StickinessType::ApplicationCookie(at.value.clone())
+        }
+    };
+    Some(Stickiness { kind, duration })
+}
+
+pub(super) fn sticky_duration(context: &mut Context<'_>, at: &Located<Seconds>) -> Duration {
+    if !(1..=7 * DAY.as_secs()).contains(&at.value.0.as_secs()) {
+        context.error(at, "stickiness lasts between 1s and 7d");
+    }
+    at.value.0
+}
+
+/// Cookies of stickiness are sealed: in clear, anybody could choose a target and read what targets there are.
+pub(super) fn require_session_key<T>(context: &mut Context<'_>, at: &Located<T>) {
+    if !context.names_session_key {
+        context.error_hint(
+            at,
+            "stickiness seals its cookies, and there is no session key",
+            "make one with: vestibule keys session > session.key, and name it in sessions.keys",
+        );
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn target(context: &mut Context<'_>, raw: &raw::Target) -> Option<Target> {
+    let at = &raw.address;
+    let weight = raw.weight.as_ref().map_or(1, |at| at.value);
+    if let Some(at) = raw.weight.as_ref().filter(|_| !(1..=999).contains(&weight)) {
+        context.error(at, "the weight of a target is between 1 and 999");
+    }
     let text = at.value.as_str();
     if let Some(path) = text.strip_prefix("unix:") {
         let path: PathBuf = context.path(path);
-        return Some(Target { address: TargetAddress::Unix(path), name: text.to_owned(), health: Health::default() });
+        return Some(Target::new(TargetAddress::Unix(path), text.to_owned(), weight));
     }
     let split = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok().filter(|port| *port > 0)?)));
     let Some((host, port)) = split.filter(|(host, _)| is_host(host)) else {
@@ -83,7 +162,7 @@ fn target(context: &mut Context<'_>, at: &Located<String>) -> Option<Target> {
     };
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let address = TargetAddress::Inet { host, port, resolved: ArcSwap::from_pointee(Vec::new()) };
-    Some(Target { address, name: text.to_owned(), health: Health::default() })
+    Some(Target::new(address, text.to_owned(), weight))
 }
 
 fn is_host(host: &str) -> bool {
