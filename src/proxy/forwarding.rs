@@ -13,11 +13,13 @@ use tokio::time::Instant;
 
 use super::context::RequestContext;
 use crate::clock::UnixTime;
-use crate::gateway::{Target, TargetAddress, TargetGroup, Wanted};
+use crate::gateway::{ProtocolVersion, Target, TargetAddress, TargetGroup, Wanted};
 use crate::secret::Entropy;
 
 /// Connections that are tried for one request.
 pub(super) const MAX_ATTEMPTS: usize = 3;
+/// As many as servers usually allow (RFC 9113 §6.5.2); pingora's own default is one.
+const STREAMS_PER_CONNECTION: usize = 100;
 
 /// The target for the request, or for another attempt at it.
 pub(super) fn peer(context: &mut RequestContext, entropy: &Entropy, now: UnixTime) -> Result<Box<HttpPeer>> {
@@ -37,6 +39,14 @@ pub(super) fn peer(context: &mut RequestContext, entropy: &Entropy, now: UnixTim
     options.read_timeout = Some(timeouts.response);
     options.write_timeout = Some(timeouts.response);
     options.idle_timeout = Some(timeouts.idle);
+    match group.protocol_version {
+        ProtocolVersion::Http1 => options.set_http_version(1, 1),
+        // No way back to HTTP/1.1: what the file says is what the target speaks, or 502.
+        ProtocolVersion::Http2 | ProtocolVersion::Grpc => {
+            options.set_http_version(2, 2);
+            options.max_h2_streams = STREAMS_PER_CONNECTION;
+        }
+    }
     if let Some(tls) = &group.tls {
         options.verify_cert = tls.verify;
         options.verify_hostname = tls.verify;

@@ -15,6 +15,7 @@ mod explain;
 mod forwarded_headers;
 mod framing;
 mod http2_requests;
+mod http2_targets;
 mod id_token_claims;
 mod id_token_header;
 mod id_token_signature;

@@ -11,8 +11,8 @@ use super::context::Context;
 use crate::config::raw::{self, Named, Protocol};
 use crate::config::reader::{Located, Seconds};
 use crate::gateway::{
-    Algorithm, Balance, HealthCheck, RESERVED_COOKIE_PREFIX, Stickiness, StickinessType, Target, TargetAddress, TargetGroup,
-    TargetTimeouts, TargetTls,
+    Algorithm, Balance, HealthCheck, ProtocolVersion, RESERVED_COOKIE_PREFIX, Stickiness, StickinessType, Target, TargetAddress,
+    TargetGroup, TargetTimeouts, TargetTls,
 };
 
 pub(super) type Groups = BTreeMap<String, Arc<TargetGroup>>;
@@ -41,8 +41,11 @@ fn group(context: &mut Context<'_>, id: u64, name: &str, raw: &Located<raw::Targ
         (Some(at), None) => context.error(at, "verify belongs to protocol: https"),
         _ => {}
     }
-    // The words have one meaning in this version.
-    let _ = value.protocol_version;
+    let protocol_version = match value.protocol_version {
+        Some(raw::ProtocolVersion::Http1) | None => ProtocolVersion::Http1,
+        Some(raw::ProtocolVersion::Http2) => ProtocolVersion::Http2,
+        Some(raw::ProtocolVersion::Grpc) => ProtocolVersion::Grpc,
+    };
     if value.targets.value.is_empty() {
         context.error(&value.targets, "a target group has at least one target");
     }
@@ -53,7 +56,7 @@ fn group(context: &mut Context<'_>, id: u64, name: &str, raw: &Located<raw::Targ
         None => None,
     };
     let health_check = match &value.health_check {
-        Some(raw) => Some(health_check(context, raw)?),
+        Some(raw) => Some(health_check(context, raw, protocol_version)?),
         None => None,
     };
     let mut seconds = |given: Option<&Located<Seconds>>, default: u64| {
@@ -66,6 +69,7 @@ fn group(context: &mut Context<'_>, id: u64, name: &str, raw: &Located<raw::Targ
     Some(TargetGroup {
         name: name.to_owned(),
         id,
+        protocol_version,
         tls,
         timeouts: TargetTimeouts {
             connect: seconds(timeouts.and_then(|timeouts| timeouts.connect.as_ref()), 10),
@@ -169,8 +173,13 @@ fn is_host(host: &str) -> bool {
     crate::message::Authority::parse(host.as_bytes()).is_ok_and(|authority| authority.port().is_none())
 }
 
-fn health_check(context: &mut Context<'_>, raw: &raw::HealthCheck) -> Option<HealthCheck> {
-    let path = raw.path.as_ref().map_or("/", |at| at.value.as_str());
+fn health_check(context: &mut Context<'_>, raw: &raw::HealthCheck, version: ProtocolVersion) -> Option<HealthCheck> {
+    // ALB's: a method that no service has, and the code that says so.
+    let (path, matcher, codes) = match version {
+        ProtocolVersion::Http1 | ProtocolVersion::Http2 => ("/", "200", 200..=499),
+        ProtocolVersion::Grpc => ("/AWS.ALB/healthcheck", "12", 0..=99),
+    };
+    let path = raw.path.as_ref().map_or(path, |at| at.value.as_str());
     if let Some(at) = raw.path.as_ref().filter(|at| crate::message::RequestTarget::parse(at.value.as_bytes()).is_err()) {
         context.error(at, "the path of a health check begins with a slash");
         return None;
@@ -193,22 +202,26 @@ fn health_check(context: &mut Context<'_>, raw: &raw::HealthCheck) -> Option<Hea
     };
     let healthy_threshold = threshold(&raw.healthy_threshold, 5);
     let unhealthy_threshold = threshold(&raw.unhealthy_threshold, 2);
-    let matcher = raw.matcher.as_ref().map_or("200", |at| at.value.as_str());
-    let Some(matcher) = ranges(matcher) else {
+    let matcher = raw.matcher.as_ref().map_or(matcher, |at| at.value.as_str());
+    let Some(matcher) = ranges(matcher, &codes) else {
         if let Some(at) = &raw.matcher {
-            context.error_hint(at, format!("{matcher:?} is not a matcher"), "write \"200\", \"200,204\" or \"200-299\"");
+            context.error_hint(
+                at,
+                format!("{matcher:?} is not a matcher: codes from {} to {}", codes.start(), codes.end()),
+                "write \"200\", \"200,204\" or \"200-299\"",
+            );
         }
         return None;
     };
     Some(HealthCheck { path: path.to_owned(), interval, timeout, healthy_threshold, unhealthy_threshold, matcher })
 }
 
-fn ranges(text: &str) -> Option<Vec<(u16, u16)>> {
+fn ranges(text: &str, codes: &std::ops::RangeInclusive<u16>) -> Option<Vec<(u16, u16)>> {
     text.split(',')
         .map(|part| {
             let (from, to) = part.trim().split_once('-').unwrap_or((part.trim(), part.trim()));
             let (from, to) = (from.parse().ok()?, to.parse().ok()?);
-            ((200..=499).contains(&from) && (from..=499).contains(&to)).then_some((from, to))
+            (codes.contains(&from) && codes.contains(&to) && from <= to).then_some((from, to))
         })
         .collect()
 }

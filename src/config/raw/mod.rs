@@ -16,7 +16,7 @@ pub(super) use actions::{
 pub(super) use providers::{IdentityProvider, ProviderType, TokenEndpointAuthMethod};
 pub(super) use schema::schema;
 pub(super) use secrets::{OneOrMore, Secret, SecretSource};
-pub(super) use targets::{HealthCheck, LoadBalancingAlgorithm, Stickiness, StickinessType, Target, TargetGroup};
+pub(super) use targets::{HealthCheck, LoadBalancingAlgorithm, ProtocolVersion, Stickiness, StickinessType, Target, TargetGroup};
 
 use super::reader::{FromNode, Located, Reader, Seconds};
 use crate::config::node::Node;

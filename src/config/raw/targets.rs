@@ -30,8 +30,7 @@ section! {
 
 words! {
     /// What is spoken to targets.
-    pub enum ProtocolVersion { Http1 = "http1" }
-    later: ["http2", "grpc"]
+    pub enum ProtocolVersion { Http1 = "http1", Http2 = "http2", Grpc = "grpc" }
 }
 
 words! {
@@ -63,7 +62,7 @@ words! {
 section! {
     /// ALB's active health check.
     pub struct HealthCheck {
-        /// Default /.
+        /// Default /; with grpc /AWS.ALB/healthcheck.
         path: Option<Located<String>>,
         /// 5s to 300s. Default 30s.
         interval: Option<Located<Seconds>>,
@@ -73,7 +72,7 @@ section! {
         healthy_threshold: Option<Located<u32>>,
         /// 2 to 10. Default 2.
         unhealthy_threshold: Option<Located<u32>>,
-        /// Accepted status codes: "200", "200,204" or "200-299". Default "200".
+        /// Accepted status codes: "200", "200,204" or "200-299". Default "200"; with grpc codes of gRPC, default "12".
         matcher: Option<Located<String>>,
     }
 }

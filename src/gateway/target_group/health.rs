@@ -16,7 +16,7 @@ pub struct HealthCheck {
     pub healthy_threshold: u32,
     /// Consecutive bad ones that take it out.
     pub unhealthy_threshold: u32,
-    /// Accepted status codes, inclusive ranges.
+    /// Accepted status codes, of HTTP or of gRPC, inclusive ranges.
     pub matcher: Vec<(u16, u16)>,
 }
 

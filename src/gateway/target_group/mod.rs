@@ -31,12 +31,23 @@ pub struct TargetGroup {
     /// Distinguishes the pool of idle connections: two groups never share a connection, because one may verify its
     /// targets with another CA.
     pub id: u64,
+    pub protocol_version: ProtocolVersion,
     pub tls: Option<TargetTls>,
     pub timeouts: TargetTimeouts,
     pub health_check: Option<HealthCheck>,
     pub stickiness: Option<Stickiness>,
     pub balance: Balance,
     pub targets: Vec<Target>,
+}
+
+/// What is spoken to targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProtocolVersion {
+    Http1,
+    /// By ALPN over TLS, with prior knowledge in the clear (RFC 9113 §3.3).
+    Http2,
+    /// HTTP/2, with trailers and a health check of its own.
+    Grpc,
 }
 
 /// How a target's certificate is judged.
@@ -182,6 +193,7 @@ pub(super) mod tests {
         Arc::new(TargetGroup {
             name: "app".to_owned(),
             id: 0,
+            protocol_version: ProtocolVersion::Http1,
             tls: None,
             timeouts: TargetTimeouts { connect: Duration::ZERO, response: Duration::ZERO, idle: Duration::ZERO },
             health_check: None,
