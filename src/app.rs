@@ -165,7 +165,7 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
     resolve_targets(&gateway.target_groups);
     let changed: HealthObserver =
         Arc::new(|target_group, target, healthy| tracing::warn!(target_group, target, healthy, "the health of a target has changed"));
-    check_targets(&gateway.target_groups, &changed);
+    check_targets(&gateway.target_groups, &options.clock, &changed);
     for connection in &connections {
         connection.keep_fresh();
     }

@@ -12,7 +12,7 @@ use super::{AT_FAULT, output, past_request};
 use crate::app::{self, Options};
 use crate::authentication::{Authenticate, Decision, OnUnauthenticatedRequest, Presented, decide, is_cors_preflight};
 use crate::authorization::authorize;
-use crate::gateway::{Forward, Gateway, ListenerRules, RoutingAction, RuleActions, for_transform};
+use crate::gateway::{Forward, Gateway, ListenerRules, RoutingAction, RuleActions, Sticky, for_transform};
 use crate::identity::{Identity, SessionId, display_name};
 use crate::identity_headers::IdentityHeaders;
 use crate::message::{Authority, RequestTarget, RequestView, Scheme};
@@ -239,7 +239,10 @@ fn route(
             explanation["answer"] = json!({"status": reply.status, "location": location});
         }
         RoutingAction::FixedResponse(fixed) => explanation["answer"] = json!({"status": fixed.status}),
-        RoutingAction::Forward(group) => {
+        RoutingAction::Forward(action) => {
+            // Without cookies and without chance: what most visitors get.
+            let Some(weighted) = action.groups.iter().rev().max_by_key(|weighted| weighted.weight) else { return Ok(()) };
+            let group = &weighted.group;
             let headers = identity
                 .map(|identity| {
                     IdentityHeaders::of(authorize(identity), &gateway.signer, &gateway.claim_headers, gateway.sends_access_token, now)
@@ -254,7 +257,13 @@ fn route(
                 }
             };
             let target = rewritten.target.as_ref().unwrap_or(request.target).as_str().to_owned();
-            let forward = Forward { target_group: group.clone(), identity: headers.map(Arc::new), session: None, rewritten };
+            let forward = Forward {
+                target_group: group.clone(),
+                identity: headers.map(Arc::new),
+                session: None,
+                sticky: Sticky::default(),
+                rewritten,
+            };
             let dry_run = DryRun {
                 method: request.method,
                 authority: request.authority,
@@ -275,6 +284,7 @@ fn route(
             };
             explanation["forward"] = json!({
                 "target_group": group.name,
+                "weights": action.groups.iter().map(|weighted| json!({"target_group": weighted.group.name, "weight": weighted.weight})).collect::<Vec<_>>(),
                 "targets": group.targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>(),
                 "request": format!("{} {target}", request.method),
                 "headers": head.into_iter().map(|(name, value)| { let value = shown(&name, value); json!([name, value]) }).collect::<Vec<_>>(),
@@ -335,6 +345,15 @@ fn text(explanation: &Value) -> String {
     if let Some(forward) = explanation["forward"].as_object() {
         let targets: Vec<String> = forward["targets"].as_array().into_iter().flatten().map(&word).collect();
         lines.push(format!("  forward         {} ({})", word(&forward["target_group"]), targets.join(", ")));
+        let weights: Vec<String> = forward["weights"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|one| format!("{} {}", word(&one["target_group"]), one["weight"]))
+            .collect();
+        if weights.len() > 1 {
+            lines.push(format!("  by weight       {}", weights.join(", ")));
+        }
         lines.push(format!("\n  The target receives\n\n    {}", word(&forward["request"])));
         for header in forward["headers"].as_array().into_iter().flatten() {
             lines.push(format!("    {}: {}", word(&header[0]), word(&header[1])));

@@ -7,7 +7,7 @@ use http::header::WWW_AUTHENTICATE;
 use serde_json::json;
 
 use super::known_sessions::Known;
-use super::{Exchange, Reply, Rewritten, RoutingAction, RuleActions, TargetGroup, endpoints, reply};
+use super::{Exchange, Reply, Rewritten, RoutingAction, RuleActions, Sticky, TargetFailure, TargetGroup, endpoints, reply};
 use crate::authentication::{Authenticate, Decision, Presented, SessionOver, SessionTerm, decide, is_cors_preflight};
 use crate::identity_headers::IdentityHeaders;
 use crate::message::{Malformed, RequestTarget, Scheme, shows_page};
@@ -21,6 +21,8 @@ pub struct Forward {
     pub session: Option<SessionTerm>,
     /// In place of what was asked for.
     pub rewritten: Rewritten,
+    /// Where the visitor was before.
+    pub sticky: Sticky,
 }
 
 /// `Err(Reply)` is every answer that the gateway gives itself.
@@ -39,12 +41,16 @@ pub async fn handle(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
         None => None,
     };
     match &rule.routing {
-        RoutingAction::Forward(target_group) => {
+        RoutingAction::Forward(action) => {
             exchange.record.actions.push("forward");
-            let request = exchange.request;
+            let (gateway, request) = (exchange.gateway, exchange.request);
             let rewritten = rule.transforms.apply(request.authority, request.target);
             let rewritten = rewritten.map_err(|error| exchange.refuse(reply::for_transform(error), None))?;
-            Ok(Forward { target_group: target_group.clone(), identity, session, rewritten })
+            let secrets = &gateway.authentication;
+            match action.decide(&secrets.sealer, &secrets.entropy, request.headers, exchange.now) {
+                Some((target_group, sticky)) => Ok(Forward { target_group, identity, session, sticky, rewritten }),
+                None => Err(exchange.refuse(reply::for_target(TargetFailure::Unavailable), None)),
+            }
         }
         RoutingAction::Redirect(redirect) => {
             exchange.record.actions.push("redirect");

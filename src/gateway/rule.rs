@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderValue;
 
-use super::{Redirect, TargetGroup, Transforms};
+use super::{ForwardAction, Redirect, Transforms};
 use crate::authentication::Authenticate;
 
 /// The actions of a rule, compiled.
@@ -21,9 +21,17 @@ pub struct RuleActions {
 
 /// The one routing action of a rule.
 pub enum RoutingAction {
-    Forward(Arc<TargetGroup>),
+    Forward(ForwardAction),
     Redirect(Redirect),
     FixedResponse(FixedResponse),
+}
+
+impl RoutingAction {
+    /// Whether visitors are kept with one of several target groups.
+    #[must_use]
+    pub fn is_sticky(&self) -> bool {
+        matches!(self, Self::Forward(ForwardAction { stickiness: Some(_), .. }))
+    }
 }
 
 /// An answer that the configuration spells out.

@@ -16,6 +16,7 @@ use http::StatusCode;
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, HttpPeer};
+use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use tokio::time::Instant;
 
@@ -82,16 +83,36 @@ impl ProxyHttp for Proxy {
     }
 
     async fn upstream_peer(&self, _session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
-        forwarding::peer(context)
+        forwarding::peer(context, &self.entropy, self.clock.now())
     }
 
     fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, context: &mut RequestContext, mut error: Box<Error>) -> Box<Error> {
         if let Some(forward) = &context.forward {
             self.metrics.connect_error(&forward.target_group.name);
+            if let Some(outstanding) = &context.outstanding {
+                outstanding.target().health.refused(self.clock.now());
+                context.tried.push(outstanding.index);
+            }
             // Nothing has been sent yet: the next target may have it, whatever the method.
             error.set_retry(context.attempts < forward.target_group.targets.len().min(forwarding::MAX_ATTEMPTS));
         }
         error
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        reused: bool,
+        _peer: &HttpPeer,
+        _fd: std::os::unix::io::RawFd,
+        _digest: Option<&Digest>,
+        context: &mut RequestContext,
+    ) -> Result<()> {
+        // A connection of before says nothing about whether the target takes new ones.
+        if let Some(outstanding) = context.outstanding.as_ref().filter(|_| !reused) {
+            outstanding.target().health.connected();
+        }
+        Ok(())
     }
 
     async fn upstream_request_filter(
@@ -109,7 +130,7 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
-        forwarding::inspect_response(session, response, context)?;
+        forwarding::inspect_response(session, response, context, self.clock.now())?;
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             tunnel::watch(session, context, &self.clock);
         }

@@ -58,6 +58,7 @@ pub(super) fn compile(
     faults: &mut Faults,
 ) -> Option<Compiled> {
     let mut context = Context::new(base, now, faults);
+    context.names_session_key = root.sessions.as_ref().is_some_and(|sessions| !sessions.keys.value.is_empty());
     let providers = providers::compile(&mut context, &root.identity_providers, connect);
     let groups = targets::compile(&mut context, &root.target_groups);
     let endpoints = settings::endpoints(&mut context, root.endpoints.as_ref());
@@ -81,6 +82,8 @@ pub(super) fn compile(
             cookies.push(authenticate.cookie.clone());
         }
     }
+    let is_sticky = groups.values().any(|group| group.stickiness.is_some())
+        || rules.iter().flat_map(|listener| listener.rules.all()).any(|rule| rule.routing.is_sticky());
     let sealer = match Sealer::new(&keys, entropy.clone()) {
         Ok(sealer) => sealer,
         Err(error) => {
@@ -108,6 +111,7 @@ pub(super) fn compile(
         pages: pages?,
         known: KnownSessions::new(),
         cookies,
+        is_sticky,
     };
     let drain_timeout = root.drain_timeout.map_or(DRAIN_TIMEOUT, |timeout| timeout.0);
     let names = providers.keys().map(|name| Arc::from(name.as_str())).collect();
@@ -123,8 +127,7 @@ pub(super) struct ConnectedProvider {
 pub(super) type Providers = BTreeMap<String, ConnectedProvider>;
 
 fn require_keys(context: &mut Context<'_>, root: &Root, no_session_key: bool, no_signing_key: bool) {
-    let named = root.sessions.as_ref().is_some_and(|sessions| !sessions.keys.value.is_empty());
-    if no_session_key && !named {
+    if no_session_key && !context.names_session_key {
         let fault = Fault::error("sessions.keys", "a rule signs people in, and there is no session key")
             .hint("make one with: vestibule keys session > session.key");
         context.push(fault);

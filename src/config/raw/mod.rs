@@ -10,12 +10,13 @@ mod targets;
 use std::collections::BTreeMap;
 
 pub(super) use actions::{
-    Action, ActionKind, Authenticate, Condition, FixedResponse, HttpHeader, OnUnauthenticatedRequest, QueryPair, Redirect, RedirectStatus,
+    Action, ActionKind, Authenticate, Condition, FixedResponse, Forward, HttpHeader, OnUnauthenticatedRequest, QueryPair, Redirect,
+    RedirectStatus,
 };
 pub(super) use providers::{IdentityProvider, ProviderType, TokenEndpointAuthMethod};
 pub(super) use schema::schema;
 pub(super) use secrets::{OneOrMore, Secret, SecretSource};
-pub(super) use targets::{HealthCheck, Target, TargetGroup};
+pub(super) use targets::{HealthCheck, LoadBalancingAlgorithm, ProtocolVersion, Stickiness, StickinessType, Target, TargetGroup};
 
 use super::reader::{FromNode, Located, Reader, Seconds};
 use crate::config::node::Node;
