@@ -128,6 +128,12 @@ shapes! {
 
     pub struct Forward {
         target_groups: Vec<Weighted>,
+        target_group_stickiness_config: Option<Sticky>,
+    }
+
+    pub struct Sticky {
+        enabled: Option<bool>,
+        duration_seconds: Option<u64>,
     }
 
     pub struct Weighted {

@@ -34,7 +34,7 @@ fn transform(raw: &aws::Transform) -> Result<Transform, String> {
 
 /// An answer of the gateway's own has nothing to rewrite, on an ALB as here.
 pub(super) fn without_use(rule: &mut Rule) {
-    if !matches!(rule.actions.routing, Routing::Forward(_)) {
+    if !matches!(rule.actions.routing, Routing::Forward { .. }) {
         rule.transforms.clear();
     }
 }
