@@ -39,6 +39,7 @@ mod start;
 mod stopping;
 mod target_groups;
 mod targets;
+mod tls_targets;
 mod user_info;
 mod websockets;
 
