@@ -59,6 +59,12 @@ impl Loaded {
         &self.compiled.gateway
     }
 
+    /// The file of the access log; `None` when it is standard output.
+    #[must_use]
+    pub fn access_log(&self) -> Option<&Path> {
+        self.compiled.access_log.file.as_deref()
+    }
+
     #[must_use]
     pub fn log(&self) -> &LogSettings {
         &self.compiled.log

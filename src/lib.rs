@@ -15,6 +15,7 @@ pub mod demo;
 pub mod gateway;
 pub mod identity;
 pub mod identity_headers;
+pub mod import;
 pub mod listener;
 pub mod message;
 pub mod provider;

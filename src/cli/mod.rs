@@ -4,8 +4,10 @@ mod check;
 mod demo;
 mod explain;
 mod identity_provider;
+mod import;
 mod keys;
 mod output;
+mod past_request;
 mod serve;
 
 use std::path::PathBuf;
@@ -59,6 +61,11 @@ enum Command {
     },
     /// Tells what would happen to a request: which rule, why not the ones before it, who may pass, what the target receives
     Explain(explain::Explain),
+    /// Writes a configuration for what another gateway does today
+    Import {
+        #[command(subcommand)]
+        from: Origin,
+    },
     /// Runs the development identity provider alone, shaped like a Cognito user pool
     IdentityProvider {
         /// Users, groups, clients and colours; without it the sample users.
@@ -72,6 +79,16 @@ enum Command {
     },
     /// Prints the JSON Schema of the configuration file
     Schema,
+}
+
+#[derive(Subcommand)]
+enum Origin {
+    /// From an Application Load Balancer: a configuration on standard output, what to see to on standard error
+    Alb {
+        /// Output of aws elbv2 describe-load-balancers, -listeners, -rules, -target-groups, -target-health, …, in any mix.
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -112,6 +129,7 @@ pub fn run() -> ExitCode {
         Command::Serve { config } => serve::run(&config, level),
         Command::Check { config, online } => check::run(&config, online),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Import { from: Origin::Alb { files } } => import::alb(&files),
         Command::IdentityProvider { config } => {
             init_log(
                 parse_level(level.unwrap_or("info")).unwrap_or(tracing::Level::INFO),

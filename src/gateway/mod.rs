@@ -13,6 +13,7 @@ mod redirect;
 mod reply;
 mod rule;
 mod target_group;
+mod transform;
 
 use http::HeaderMap;
 use ipnet::IpNet;
@@ -24,13 +25,14 @@ pub use pages::{PageError, Pages, SITUATIONS};
 pub use pipeline::{Forward, handle};
 pub use record::{AuthenticationEvent, Record};
 pub use redirect::{Redirect, RedirectError};
-pub use reply::{Reply, TargetFailure, Verdict, Visitor, for_malformed, for_target};
+pub use reply::{Reply, TargetFailure, Verdict, Visitor, for_malformed, for_target, for_transform};
 pub use rule::{FixedResponse, RoutingAction, RuleActions};
 pub use target_group::{
     Algorithm, Balance, ClientCertificate, ForwardAction, HealthCheck, Outstanding, ProtocolVersion, RESERVED_COOKIE_PREFIX,
     STICKINESS_COOKIES, Stickiness, StickinessType, Sticky, Target, TargetAddress, TargetGroup, TargetTimeouts, TargetTls, Wanted,
     WeightedTargetGroup,
 };
+pub use transform::{Rewrite, RewriteError, Rewritten, TransformError, Transforms};
 
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderValue;
 
-use super::{ForwardAction, Redirect};
+use super::{ForwardAction, Redirect, Transforms};
 use crate::authentication::Authenticate;
 
 /// The actions of a rule, compiled.
@@ -15,6 +15,8 @@ pub struct RuleActions {
     pub priority: u32,
     pub authenticate: Option<Arc<Authenticate>>,
     pub routing: RoutingAction,
+    /// What a forwarded request is made into.
+    pub transforms: Transforms,
 }
 
 /// The one routing action of a rule.

@@ -78,6 +78,8 @@ pub(super) fn prepare(original: &RequestHeader, upstream: &mut RequestHeader, co
     else {
         return Error::e_explain(InternalError, "nothing to forward");
     };
+    let authority = forward.rewritten.authority.as_ref().unwrap_or(authority);
+    let target = forward.rewritten.target.as_ref().unwrap_or(target);
     let gateway = &context.gateway;
     for name in gateway.protected.found_in(&upstream.headers) {
         while upstream.remove_header(&name).is_some() {}

@@ -6,12 +6,14 @@ mod forwarding;
 mod logging;
 mod reading;
 mod target_tls;
+mod tunnel;
 mod writing;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use http::StatusCode;
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, HttpPeer};
@@ -131,11 +133,15 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
-        forwarding::inspect_response(session, response, context, self.clock.now())
+        forwarding::inspect_response(session, response, context, self.clock.now())?;
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            tunnel::watch(session, context, &self.clock);
+        }
+        Ok(())
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
-        writing::target_failed(session, error, context).await
+        writing::target_failed(session, error, context, self.clock.now()).await
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut RequestContext) {

@@ -13,7 +13,9 @@ use crate::authentication::{Authenticate, OnUnauthenticatedRequest};
 use crate::config::raw::{self, Action, ActionKind, Protocol};
 use crate::config::reader::{Located, nearest_word};
 use crate::config::report::Fault;
-use crate::gateway::{FixedResponse, ForwardAction, RESERVED_COOKIE_PREFIX, Redirect, RoutingAction, RuleActions, WeightedTargetGroup};
+use crate::gateway::{
+    FixedResponse, ForwardAction, RESERVED_COOKIE_PREFIX, Redirect, RoutingAction, RuleActions, Transforms, WeightedTargetGroup,
+};
 use crate::session::SessionCookie;
 
 /// Names that an action may refer to.
@@ -67,7 +69,7 @@ pub(super) fn actions(context: &mut Context<'_>, raw: &Located<Vec<Action>>, pri
     }
     let name = if priority == 0 { "default".into() } else { priority.to_string().into() };
     let routing = routing?;
-    sound.then_some(RuleActions { name, priority, authenticate, routing })
+    sound.then_some(RuleActions { name, priority, authenticate, routing, transforms: Transforms::default() })
 }
 
 /// A name that is in the file has faults of its own, which are reported where they are.
@@ -220,7 +222,8 @@ fn fixed_response(context: &mut Context<'_>, raw: &raw::FixedResponse) -> Option
 /// ALB's longest, and its default.
 const LONGEST_SESSION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-const OWN_PARAMETERS: [&str; 10] = [
+/// Of the authorization request: the gateway sets them itself.
+pub const OWN_PARAMETERS: [&str; 10] = [
     "client_id",
     "redirect_uri",
     "response_type",

@@ -4,11 +4,13 @@ mod actions;
 mod certificates;
 mod conditions;
 mod context;
+mod doubts;
 mod listeners;
 mod providers;
 mod sessions;
 mod settings;
 mod targets;
+mod transforms;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,6 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use actions::OWN_PARAMETERS;
 pub use certificates::ServerCertificate;
 pub(super) use context::Context;
 pub use listeners::{ListenerLimits, ListenerSettings};
@@ -65,10 +68,7 @@ pub(super) fn compile(
     let admin = root.admin.as_ref().and_then(|admin| context.address(&admin.address));
     let access_log = settings::access_log(&context, root.access_log.as_ref());
     let log = settings::log(root.log.as_ref());
-    let names = actions::Names {
-        providers: root.identity_providers.0.keys().cloned().collect(),
-        groups: root.target_groups.0.keys().cloned().collect(),
-    };
+    let names = actions::Names { providers: root.identity_providers.names.clone(), groups: root.target_groups.names.clone() };
     let (rules, listeners) =
         listeners::compile(&mut context, &root.listeners, &providers, &groups, &names)?.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
 

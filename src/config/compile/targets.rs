@@ -22,7 +22,7 @@ pub(super) type Groups = BTreeMap<String, Arc<TargetGroup>>;
 
 pub(super) fn compile(context: &mut Context<'_>, raw: &Named<raw::TargetGroup>) -> Groups {
     let mut groups = Groups::new();
-    for (name, raw) in &raw.0 {
+    for (name, raw) in &raw.sections {
         if let Some(group) = group(context, name, raw) {
             groups.insert(name.clone(), Arc::new(group));
         }

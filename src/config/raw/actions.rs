@@ -207,6 +207,6 @@ fn one_key<'n>(node: &'n Node, reader: &mut Reader<'_>, known: &[&'static str], 
 impl Authenticate {
     /// In the order of their names.
     pub(in crate::config) fn extra_params(&self) -> &BTreeMap<String, Located<Located<String>>> {
-        &self.authentication_request_extra_params.0
+        &self.authentication_request_extra_params.sections
     }
 }

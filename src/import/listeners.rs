@@ -1,0 +1,135 @@
+//! Listeners: addresses, certificates, TLS, and their rules in order.
+
+use super::aws;
+use super::collected::{Collected, ImportError, listener_of, priority};
+use super::model::{Certificate, Condition, Listener, Notes};
+use super::providers::distinct;
+use super::rules::{Place, Translation};
+use crate::message::Authority;
+
+/// The names of certificates in files, by their ARNs: listeners share them.
+#[derive(Debug, Default)]
+pub(super) struct CertificateNames(Vec<(String, String)>);
+
+impl Translation<'_> {
+    pub(super) fn listener(&mut self, raw: &aws::Listener, certificates: &mut CertificateNames) -> Result<Listener, ImportError> {
+        let collected = self.collected;
+        let load_balancer = collected.load_balancer(&raw.load_balancer_arn);
+        let label = words(raw, collected);
+        let is_https = raw.protocol == "HTTPS";
+        let mut listener = Listener { address: address(raw, load_balancer), is_https, ..Listener::default() };
+        if let Some(name) = load_balancer.map(|one| &one.load_balancer_name).filter(|name| !name.is_empty()) {
+            listener.comments.push(format!("Load balancer {name}, port {}", raw.port));
+        }
+        let mode = raw.mutual_authentication.as_ref().map_or("off", |mutual| mutual.mode.as_str());
+        if is_https {
+            self.tls(raw, &label, &mut listener);
+            listener.certificates = self.certificates(raw, &label, certificates);
+        }
+        if mode == "passthrough" {
+            let what = "mutual TLS (passthrough) is not supported by this version: targets get no x-amzn-mtls-clientcert";
+            self.notes.leave(&mut listener.comments, &label, what);
+        }
+        let verifies_clients = !matches!(mode, "" | "off" | "passthrough");
+        let mut rules: Vec<(u32, &aws::Rule)> = collected
+            .rules
+            .iter()
+            .filter(|rule| listener_of(&rule.rule_arn) == raw.listener_arn)
+            .filter_map(|rule| Some((priority(rule)?, rule)))
+            .collect();
+        rules.sort_by_key(|(priority, _)| *priority);
+        if let Some(pair) = rules.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(ImportError::Priority { listener: label, priority: pair[0].0 });
+        }
+        if !collected.rules.iter().any(|rule| listener_of(&rule.rule_arn) == raw.listener_arn) {
+            let what = "its rules are not in the files (aws elbv2 describe-rules): only its default actions are here";
+            self.notes.leave(&mut listener.rules_left_out, &label, what);
+        }
+        for (priority, raw) in rules {
+            let place = format!("{label}, rule {priority}");
+            let place = Place { words: &place, is_https, verifies_clients };
+            let mut left_out = Vec::new();
+            let rule = self.rule(raw, priority, place, &mut left_out);
+            listener.rules_left_out.extend(left_out.into_iter().map(|what| format!("Rule {priority} {what}")));
+            listener.rules.extend(rule);
+        }
+        let place = format!("{label}, default actions");
+        listener.default_actions = self.actions(&raw.default_actions, Place { words: &place, is_https, verifies_clients });
+        Ok(listener)
+    }
+
+    fn tls(&mut self, raw: &aws::Listener, label: &str, listener: &mut Listener) {
+        let policy = raw.ssl_policy.as_str();
+        listener.tls13_only = policy.contains("TLS13-1-3-");
+        let is_old = ["-2015-", "-2016-", "-1-0-", "-1-1-", "FS-2018"].iter().any(|part| policy.contains(part));
+        if is_old {
+            let what = format!("{policy} also let clients in with TLS 1.0 or 1.1; here it is TLS 1.2 and 1.3");
+            self.notes.leave(&mut listener.comments, label, what);
+        }
+    }
+
+    fn certificates(&mut self, raw: &aws::Listener, label: &str, names: &mut CertificateNames) -> Vec<Certificate> {
+        let mut arns: Vec<&str> = Vec::new();
+        for certificate in raw.certificates.iter().chain(self.collected.further_certificates(raw)) {
+            if !arns.contains(&certificate.certificate_arn.as_str()) {
+                arns.push(&certificate.certificate_arn);
+            }
+        }
+        if arns.is_empty() {
+            let name = format!("listener-{}", raw.port);
+            let mut comments = Vec::new();
+            let what = format!("its certificate is not in the files: put one into certs/{name}.pem and certs/{name}.key");
+            self.notes.leave(&mut comments, label, what);
+            return vec![Certificate { comments, name }];
+        }
+        arns.into_iter().map(|arn| certificate(arn, names, &mut self.notes)).collect()
+    }
+}
+
+fn certificate(arn: &str, names: &mut CertificateNames, notes: &mut Notes) -> Certificate {
+    let comments = vec![arn.to_owned()];
+    if let Some((_, name)) = names.0.iter().find(|(known, _)| known == arn) {
+        return Certificate { comments, name: name.clone() };
+    }
+    let label = arn.rsplit('/').next().unwrap_or_default();
+    let name = distinct(label, "certificate", |name| names.0.iter().any(|(_, known)| known == name));
+    notes.say(format!("certificate {arn}: put the chain into certs/{name}.pem and its private key into certs/{name}.key"));
+    names.0.push((arn.to_owned(), name.clone()));
+    Certificate { comments, name }
+}
+
+/// How the listener is called on standard error.
+fn words(raw: &aws::Listener, collected: &Collected) -> String {
+    let several = collected.listeners.iter().any(|other| other.load_balancer_arn != raw.load_balancer_arn);
+    match collected.load_balancer(&raw.load_balancer_arn) {
+        Some(one) if several => format!("{} listener {}", one.load_balancer_name, raw.port),
+        _ => format!("listener {}", raw.port),
+    }
+}
+
+fn address(raw: &aws::Listener, load_balancer: Option<&aws::LoadBalancer>) -> String {
+    let speaks_ipv6 = load_balancer.is_some_and(|one| one.ip_address_type.starts_with("dualstack"));
+    format!("{}:{}", if speaks_ipv6 { "[::]" } else { "0.0.0.0" }, raw.port)
+}
+
+/// Without any certificate nobody else says which names are served: those of the rules, and the load balancer's own.
+pub(super) fn name_hosts(listener: &mut Listener, dns_name: &str, label: &str, notes: &mut Notes) {
+    let patterns = listener.rules.iter().flat_map(|rule| &rule.conditions).filter_map(|condition| match condition {
+        Condition::Texts("host_header", values) => Some(values),
+        Condition::Texts(..) | Condition::HttpHeader { .. } | Condition::QueryString(_) => None,
+    });
+    let mut hosts: Vec<String> = patterns.flatten().cloned().chain([dns_name.to_ascii_lowercase()]).filter(|host| is_host(host)).collect();
+    hosts.sort();
+    hosts.dedup();
+    if hosts.is_empty() {
+        let what = "an ALB serves any name, and no rule names one: write those that you serve under hosts";
+        notes.leave(&mut listener.comments, label, what);
+        hosts.push("localhost".to_owned());
+    }
+    listener.hosts = hosts;
+}
+
+fn is_host(pattern: &str) -> bool {
+    let example = pattern.replace(['*', '?'], "a");
+    pattern != "*" && Authority::parse(example.as_bytes()).is_ok_and(|authority| authority.port().is_none())
+}

@@ -1,0 +1,127 @@
+//! A configuration as it will be written. `comments` stand above the thing that they belong to.
+
+/// Whole.
+#[derive(Debug, Default)]
+pub(super) struct Configuration {
+    pub(super) comments: Vec<String>,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) providers: Vec<Provider>,
+    pub(super) groups: Vec<Group>,
+    /// The load balancer's ARN: applications compare it.
+    pub(super) signer: Option<String>,
+    pub(super) alb_access_log: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Listener {
+    pub(super) comments: Vec<String>,
+    pub(super) address: String,
+    pub(super) is_https: bool,
+    /// Empty: the names in the certificates.
+    pub(super) hosts: Vec<String>,
+    pub(super) certificates: Vec<Certificate>,
+    pub(super) tls13_only: bool,
+    pub(super) rules_left_out: Vec<String>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) default_actions: Actions,
+}
+
+/// Its files are `certs/NAME.pem` and `certs/NAME.key`.
+#[derive(Debug)]
+pub(super) struct Certificate {
+    pub(super) comments: Vec<String>,
+    pub(super) name: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) comments: Vec<String>,
+    pub(super) priority: u32,
+    pub(super) conditions: Vec<Condition>,
+    pub(super) actions: Actions,
+    pub(super) transforms: Vec<super::transforms::Transform>,
+}
+
+#[derive(Debug)]
+pub(super) enum Condition {
+    /// `host_header`, `path_pattern`, …: a key and a list of texts.
+    Texts(&'static str, Vec<String>),
+    HttpHeader {
+        name: String,
+        values: Vec<String>,
+        regex_values: Vec<String>,
+    },
+    QueryString(Vec<(Option<String>, String)>),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Actions {
+    pub(super) comments: Vec<String>,
+    pub(super) authenticate: Option<Authenticate>,
+    pub(super) routing: Routing,
+}
+
+#[derive(Debug)]
+pub(super) struct Authenticate {
+    pub(super) provider: String,
+    pub(super) on_unauthenticated_request: &'static str,
+    pub(super) scope: String,
+    pub(super) session_cookie_name: String,
+    pub(super) session_timeout: u64,
+    pub(super) extra_params: Vec<(String, String)>,
+}
+
+#[derive(Debug, Default)]
+pub(super) enum Routing {
+    /// What stood here is not known here. Whoever was kept out before must not come in now, so nobody does.
+    #[default]
+    Closed,
+    Forward(String),
+    Redirect(crate::gateway::Redirect),
+    FixedResponse {
+        status: u16,
+        content_type: Option<String>,
+        body: Option<String>,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct Provider {
+    pub(super) comments: Vec<String>,
+    pub(super) name: String,
+    /// Keys and values, in order; without the secret, which is in `secrets/NAME`.
+    pub(super) entries: Vec<(&'static str, String)>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    pub(super) comments: Vec<String>,
+    pub(super) name: String,
+    pub(super) is_https: bool,
+    /// Addresses with what is to be said of each.
+    pub(super) targets: Vec<(String, Option<String>)>,
+    /// Keys and values as they stand in the file; `None` without a health check.
+    pub(super) health_check: Option<Vec<(&'static str, String)>>,
+    pub(super) response_timeout: Option<u64>,
+}
+
+/// What a person is told on standard error. Everything that is a comment in the file is a line here.
+#[derive(Debug, Default)]
+pub(super) struct Notes(Vec<String>);
+
+impl Notes {
+    pub(super) fn say(&mut self, line: impl Into<String>) {
+        self.0.push(line.into());
+    }
+
+    /// A comment where it belongs, and a line that says where that is.
+    pub(super) fn leave(&mut self, comments: &mut Vec<String>, place: &str, what: impl Into<String>) {
+        let what = what.into();
+        self.0.push(format!("{place}: {what}"));
+        comments.push(what);
+    }
+
+    pub(super) fn into_lines(self) -> Vec<String> {
+        self.0.iter().map(|line| super::yaml::one_line(line)).collect()
+    }
+}
