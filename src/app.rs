@@ -27,7 +27,7 @@ use crate::config::{self, Compiled, LogSettings, Report};
 use crate::gateway::Gateway;
 use crate::listener::{Listener, TlsError};
 use crate::provider::{Endpoint, Provider};
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, TargetIdentities};
 use crate::secret::Entropy;
 use crate::telemetry::{AccessLog, AccessLogFormat, Destination, Metrics};
 
@@ -180,6 +180,7 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
         entropy: options.entropy,
         metrics: metrics.clone(),
         access_log: access_log.clone(),
+        target_identities: TargetIdentities::default(),
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut proxy = http_proxy(&Arc::new(ServerConf { threads, ..ServerConf::default() }), proxy);

@@ -55,6 +55,14 @@ fn client(group: &TargetGroup, target: &Target, check: &HealthCheck) -> Option<r
         .user_agent(concat!("Vestibule-HealthChecker/", env!("CARGO_PKG_VERSION")))
         .tls_danger_accept_invalid_certs(!verifies)
         .timeout(check.timeout);
+    let tls = group.tls.as_ref();
+    if let Some(authorities) = tls.and_then(|tls| tls.authorities.as_ref()) {
+        let certificates: Result<Vec<_>, _> = authorities.iter().map(|der| reqwest::Certificate::from_der(der)).collect();
+        builder = builder.tls_certs_only(certificates.ok()?);
+    }
+    if let Some(certificate) = tls.and_then(|tls| tls.client_certificate.as_ref()) {
+        builder = builder.identity(reqwest::Identity::from_pem(certificate.pem.expose()).ok()?);
+    }
     builder = match group.protocol_version {
         ProtocolVersion::Http1 => builder.http1_only(),
         ProtocolVersion::Http2 | ProtocolVersion::Grpc => builder.http2_prior_knowledge(),

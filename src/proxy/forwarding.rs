@@ -12,6 +12,7 @@ use pingora::proxy::Session;
 use tokio::time::Instant;
 
 use super::context::RequestContext;
+use super::target_tls::TargetIdentities;
 use crate::clock::UnixTime;
 use crate::gateway::{ProtocolVersion, Target, TargetAddress, TargetGroup, Wanted};
 use crate::secret::Entropy;
@@ -22,7 +23,7 @@ pub(super) const MAX_ATTEMPTS: usize = 3;
 const STREAMS_PER_CONNECTION: usize = 100;
 
 /// The target for the request, or for another attempt at it.
-pub(super) fn peer(context: &mut RequestContext, entropy: &Entropy, now: UnixTime) -> Result<Box<HttpPeer>> {
+pub(super) fn peer(context: &mut RequestContext, identities: &TargetIdentities, entropy: &Entropy, now: UnixTime) -> Result<Box<HttpPeer>> {
     let Some(forward) = &context.forward else { return Error::e_explain(InternalError, "nothing to forward to") };
     let group = &forward.target_group;
     let random = if group.balance.is_random() { entropy.bytes().map(u64::from_le_bytes).unwrap_or_default() } else { 0 };
@@ -32,7 +33,8 @@ pub(super) fn peer(context: &mut RequestContext, entropy: &Entropy, now: UnixTim
     let target = outstanding.target();
     let mut peer = connect_to(group, target, outstanding.turn)?;
     let timeouts = &group.timeouts;
-    peer.group_key = group.id + 1;
+    peer.group_key = group.id;
+    identities.apply(group, &mut peer);
     let options = &mut peer.options;
     options.connection_timeout = Some(timeouts.connect);
     options.total_connection_timeout = Some(timeouts.connect);
@@ -46,10 +48,6 @@ pub(super) fn peer(context: &mut RequestContext, entropy: &Entropy, now: UnixTim
             options.set_http_version(2, 2);
             options.max_h2_streams = STREAMS_PER_CONNECTION;
         }
-    }
-    if let Some(tls) = &group.tls {
-        options.verify_cert = tls.verify;
-        options.verify_hostname = tls.verify;
     }
     context.attempts += 1;
     context.target_name = Some(target.name.clone());

@@ -5,6 +5,7 @@ mod dry_run;
 mod forwarding;
 mod logging;
 mod reading;
+mod target_tls;
 mod tunnel;
 mod writing;
 
@@ -26,6 +27,7 @@ use crate::secret::Entropy;
 use crate::telemetry::{AccessLog, Metrics};
 use context::RequestContext;
 pub use dry_run::DryRun;
+pub use target_tls::TargetIdentities;
 
 /// Everything that the phases need.
 pub struct Proxy {
@@ -35,6 +37,7 @@ pub struct Proxy {
     pub entropy: Entropy,
     pub metrics: Arc<Metrics>,
     pub access_log: Arc<AccessLog>,
+    pub target_identities: TargetIdentities,
 }
 
 #[async_trait]
@@ -83,7 +86,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn upstream_peer(&self, _session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
-        forwarding::peer(context, &self.entropy, self.clock.now())
+        forwarding::peer(context, &self.target_identities, &self.entropy, self.clock.now())
     }
 
     fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, context: &mut RequestContext, mut error: Box<Error>) -> Box<Error> {

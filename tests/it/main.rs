@@ -41,6 +41,7 @@ mod stopping;
 mod streaming;
 mod target_groups;
 mod targets;
+mod tls_targets;
 mod transforms;
 mod user_info;
 mod websockets;

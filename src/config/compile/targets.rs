@@ -1,15 +1,18 @@
 //! `target_groups`.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::certificates;
 use super::context::Context;
 use crate::config::raw::{self, Named, Protocol};
 use crate::config::reader::{Located, Seconds};
+use crate::config::report::{Fault, Span};
 use crate::gateway::{
     Algorithm, Balance, HealthCheck, ProtocolVersion, RESERVED_COOKIE_PREFIX, Stickiness, StickinessType, Target, TargetAddress,
     TargetGroup, TargetTimeouts, TargetTls,
@@ -19,28 +22,17 @@ pub(super) type Groups = BTreeMap<String, Arc<TargetGroup>>;
 
 pub(super) fn compile(context: &mut Context<'_>, raw: &Named<raw::TargetGroup>) -> Groups {
     let mut groups = Groups::new();
-    for (id, (name, raw)) in raw.sections.iter().enumerate() {
-        if let Some(group) = group(context, id as u64, name, raw) {
+    for (name, raw) in &raw.sections {
+        if let Some(group) = group(context, name, raw) {
             groups.insert(name.clone(), Arc::new(group));
         }
     }
     groups
 }
 
-fn group(context: &mut Context<'_>, id: u64, name: &str, raw: &Located<raw::TargetGroup>) -> Option<TargetGroup> {
+fn group(context: &mut Context<'_>, name: &str, raw: &Located<raw::TargetGroup>) -> Option<TargetGroup> {
     let value = &raw.value;
-    let tls = (value.protocol == Some(Protocol::Https)).then(|| TargetTls { verify: value.verify.as_ref().is_none_or(|at| at.value) });
-    match (&value.verify, &tls) {
-        (Some(at), Some(tls)) if !tls.verify => {
-            context.warn(
-                at,
-                "the certificates of these targets are not checked: whoever is on the way reads and changes everything",
-                "give them certificates",
-            );
-        }
-        (Some(at), None) => context.error(at, "verify belongs to protocol: https"),
-        _ => {}
-    }
+    let tls = tls(context, value);
     let protocol_version = match value.protocol_version {
         Some(raw::ProtocolVersion::Http1) | None => ProtocolVersion::Http1,
         Some(raw::ProtocolVersion::Http2) => ProtocolVersion::Http2,
@@ -68,7 +60,7 @@ fn group(context: &mut Context<'_>, id: u64, name: &str, raw: &Located<raw::Targ
     let timeouts = value.timeouts.as_ref();
     Some(TargetGroup {
         name: name.to_owned(),
-        id,
+        id: pool_id(name, protocol_version, tls.as_ref()),
         protocol_version,
         tls,
         timeouts: TargetTimeouts {
@@ -81,6 +73,45 @@ fn group(context: &mut Context<'_>, id: u64, name: &str, raw: &Located<raw::Targ
         balance,
         targets: targets.into_iter().collect::<Option<_>>()?,
     })
+}
+
+fn tls(context: &mut Context<'_>, raw: &raw::TargetGroup) -> Option<TargetTls> {
+    if raw.protocol != Some(Protocol::Https) {
+        let mut misplaced = |at: Option<(Span, &str)>, key: &str| {
+            if let Some((span, path)) = at {
+                context.push(Fault::error(path.to_owned(), format!("{key} belongs to protocol: https")).at(span));
+            }
+        };
+        misplaced(raw.verify.as_ref().map(|at| (at.span, at.path.as_str())), "verify");
+        misplaced(raw.ca_certificates.as_ref().map(|at| (at.span, at.path.as_str())), "ca_certificates");
+        misplaced(raw.client_certificate.as_ref().map(|at| (at.span, at.path.as_str())), "client_certificate");
+        return None;
+    }
+    let verify = raw.verify.as_ref().is_none_or(|at| at.value);
+    if let Some(at) = raw.verify.as_ref().filter(|_| !verify) {
+        context.warn(
+            at,
+            "the certificates of these targets are not checked: whoever is on the way reads and changes everything",
+            "give them certificates, and name their authority in ca_certificates",
+        );
+    }
+    if let Some(at) = raw.ca_certificates.as_ref().filter(|_| !verify) {
+        context.error(at, "with verify: false no authority is asked");
+    }
+    let authorities = raw.ca_certificates.as_ref().and_then(|at| certificates::authorities(context, at));
+    let client_certificate = raw.client_certificate.as_ref().and_then(|at| certificates::open_client(context, &at.value));
+    Some(TargetTls { verify, authorities, client_certificate })
+}
+
+/// What a connection is good for: the same number means that it may be used again.
+fn pool_id(name: &str, version: ProtocolVersion, tls: Option<&TargetTls>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (name, version).hash(&mut hasher);
+    if let Some(tls) = tls {
+        let chain = tls.client_certificate.as_ref().map(|certificate| &certificate.chain);
+        (tls.verify, &tls.authorities, chain).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 fn balance(context: &mut Context<'_>, raw: &raw::TargetGroup) -> Balance {

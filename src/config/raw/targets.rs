@@ -1,6 +1,6 @@
 //! `target_groups`.
 
-use super::Protocol;
+use super::{Certificate, Protocol};
 use crate::config::node::{Content, Node};
 use crate::config::reader::{FromNode, Located, Reader, Seconds};
 
@@ -25,6 +25,10 @@ section! {
         timeouts: Option<Timeouts>,
         /// https: whether the target's certificate is checked. Default true.
         verify: Option<Located<bool>>,
+        /// https: PEM; believed instead of the system's authorities.
+        ca_certificates: Option<Located<String>>,
+        /// https: shown to targets that ask for one.
+        client_certificate: Option<Located<Certificate>>,
     }
 }
 

@@ -23,13 +23,14 @@ pub use stickiness::{RESERVED_COOKIE_PREFIX, STICKINESS_COOKIES, Stickiness, Sti
 pub use weighted::{ForwardAction, WeightedTargetGroup};
 
 use crate::clock::UnixTime;
+use crate::secret::Secret;
 
 /// A target group of the configuration.
 #[derive(Debug)]
 pub struct TargetGroup {
     pub name: String,
-    /// Distinguishes the pool of idle connections: two groups never share a connection, because one may verify its
-    /// targets with another CA.
+    /// Distinguishes the pool of idle connections: two groups never share a connection, because one may verify its targets with
+    /// another CA, or be known to them by another certificate. Made of all that, so that a reload opens new ones where it has to.
     pub id: u64,
     pub protocol_version: ProtocolVersion,
     pub tls: Option<TargetTls>,
@@ -50,11 +51,25 @@ pub enum ProtocolVersion {
     Grpc,
 }
 
-/// How a target's certificate is judged.
+/// How a target's certificate is judged, and what is shown to the target.
 #[derive(Debug, Clone)]
 pub struct TargetTls {
     /// `false` has to be asked for by name.
     pub verify: bool,
+    /// DER; believed instead of the system's authorities.
+    pub authorities: Option<Vec<Vec<u8>>>,
+    pub client_certificate: Option<ClientCertificate>,
+}
+
+/// By which targets know the gateway.
+#[derive(Debug, Clone)]
+pub struct ClientCertificate {
+    /// DER, leaf first.
+    pub chain: Vec<Vec<u8>>,
+    /// DER: PKCS#8, PKCS#1 or SEC 1.
+    pub private_key: Secret<Vec<u8>>,
+    /// Both as PEM.
+    pub pem: Secret<Vec<u8>>,
 }
 
 #[derive(Debug, Clone, Copy)]
