@@ -1,6 +1,7 @@
 // The application behind the gateway: remembers every request as it arrived and answers with a small page.
 import { once } from 'node:events';
 import http from 'node:http';
+import { WebSocketServer } from 'ws';
 
 // Without an icon of its own the browser would ask for one, at a moment of its own choosing.
 const PAGE = `<!doctype html><html lang="en"><title>The application</title><link rel="icon" href="data:,">
@@ -15,6 +16,12 @@ export class Target {
     // Health checks are the gateway's own traffic.
     if (url !== '/health') this.requests.push({ method, url, headers, rawHeaders, body: Buffer.concat(body).toString() });
     response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(PAGE);
+  });
+
+  // Says whatever it is told.
+  #sockets = new WebSocketServer({ server: this.#server }).on('connection', (socket, { method, url, headers, rawHeaders }) => {
+    this.requests.push({ method, url, headers, rawHeaders, body: '' });
+    socket.on('message', (message, isBinary) => socket.send(message, { binary: isBinary }));
   });
 
   static async start() {
@@ -33,7 +40,13 @@ export class Target {
     return this.requests.findLast((request) => request.url === url);
   }
 
+  /** Sockets that are open now. */
+  get sockets() {
+    return this.#sockets.clients.size;
+  }
+
   async stop() {
+    for (const socket of this.#sockets.clients) socket.terminate();
     this.#server.closeAllConnections();
     this.#server.close();
     await once(this.#server, 'close');
