@@ -50,7 +50,8 @@ impl UsedOnce {
     /// True for the first caller only, also when two come at the same moment.
     #[must_use]
     pub fn claim(&self, id: [u8; 16]) -> bool {
-        self.0.entry(id).or_insert(()).is_fresh()
+        // `or_insert` looks and then inserts, and two can be first; `or_insert_with` lets one go ahead of the others.
+        self.0.entry(id).or_insert_with(|| ()).is_fresh()
     }
 
     #[must_use]
@@ -63,3 +64,35 @@ impl UsedOnce {
 const MAX_ENDED: u64 = 1_000_000;
 const MAX_USED: u64 = 1_000_000;
 const LONGEST_SESSION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn one_of_many_at_the_same_moment_is_the_first() {
+        const THREADS: usize = 4;
+        const IDS: u32 = 20_000;
+        let once = UsedOnce::new(Duration::from_secs(60));
+        let together = Barrier::new(THREADS);
+        let claimed: usize = std::thread::scope(|scope| {
+            let claims = || {
+                (0..IDS)
+                    .filter(|id| {
+                        if id % 100 == 0 {
+                            together.wait();
+                        }
+                        let mut bytes = [0; 16];
+                        bytes[..4].copy_from_slice(&id.to_le_bytes());
+                        once.claim(bytes)
+                    })
+                    .count()
+            };
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(claims)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(claimed, IDS as usize);
+    }
+}
