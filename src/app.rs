@@ -27,7 +27,7 @@ use crate::config::{self, Compiled, LogSettings, Report};
 use crate::gateway::Gateway;
 use crate::listener::{Listener, TlsError};
 use crate::provider::{Endpoint, Provider};
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, TargetIdentities};
 use crate::secret::Entropy;
 use crate::telemetry::{AccessLog, AccessLogFormat, Destination, Metrics};
 
@@ -57,6 +57,12 @@ impl Loaded {
     #[must_use]
     pub fn gateway(&self) -> &Arc<Gateway> {
         &self.compiled.gateway
+    }
+
+    /// The file of the access log; `None` when it is standard output.
+    #[must_use]
+    pub fn access_log(&self) -> Option<&Path> {
+        self.compiled.access_log.file.as_deref()
     }
 
     #[must_use]
@@ -159,7 +165,7 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
     resolve_targets(&gateway.target_groups);
     let changed: HealthObserver =
         Arc::new(|target_group, target, healthy| tracing::warn!(target_group, target, healthy, "the health of a target has changed"));
-    check_targets(&gateway.target_groups, &changed);
+    check_targets(&gateway.target_groups, &options.clock, &changed);
     for connection in &connections {
         connection.keep_fresh();
     }
@@ -174,6 +180,7 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
         entropy: options.entropy,
         metrics: metrics.clone(),
         access_log: access_log.clone(),
+        target_identities: TargetIdentities::default(),
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut proxy = http_proxy(&Arc::new(ServerConf { threads, ..ServerConf::default() }), proxy);

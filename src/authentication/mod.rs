@@ -20,7 +20,7 @@ pub use login::{LoginError, LoginStart, MAX_RETURN_BYTES};
 pub use login_state::{LOGIN_LIFETIME, LoginState};
 pub use logout::{LogoutState, ReturnPlaces};
 pub use port::{ProviderClient, ProviderClientError};
-pub use session_check::{Presented, identify};
+pub use session_check::{Presented, SessionOver, SessionTerm, identify};
 pub use unauthenticated::{Decision, OnUnauthenticatedRequest, decide, is_cors_preflight};
 
 use crate::provider::Provider;

@@ -22,7 +22,42 @@ pub enum Presented {
     Session(OpenedSession),
 }
 
+/// How long an opened session is good for, for a connection on which no further request will show it.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionTerm {
+    pub id: SessionId,
+    pub expires_at: UnixTime,
+}
+
+/// Why a genuine session is no longer good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionOver {
+    Expired,
+    /// By a logout, or replaced by a new login.
+    Ended,
+}
+
+impl SessionOver {
+    /// As the access log says it.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Expired => "AuthExpiredCookie",
+            Self::Ended => "AuthEndedSession",
+        }
+    }
+}
+
 impl Authentication {
+    /// `None` while the session is good.
+    #[must_use]
+    pub fn over(&self, term: SessionTerm, now: UnixTime) -> Option<SessionOver> {
+        if term.expires_at <= now {
+            return Some(SessionOver::Expired);
+        }
+        self.ended.has_ended(term.id).then_some(SessionOver::Ended)
+    }
+
     /// Opens what the request carries. The seal is checked on every request: a cache would have to be keyed by all of
     /// the cookie, and hashing that costs more than opening it.
     #[must_use]
@@ -32,13 +67,11 @@ impl Authentication {
         };
         let Ok(plain) = self.sealer.open(Purpose::Session, &context(authenticate), sealed) else { return Presented::Unusable };
         let Ok(session) = OpenedSession::read(plain) else { return Presented::Unusable };
-        if session.expires_at <= now {
-            return Presented::Expired(session.id);
+        match self.over(SessionTerm { id: session.id, expires_at: session.expires_at }, now) {
+            Some(SessionOver::Expired) => Presented::Expired(session.id),
+            Some(SessionOver::Ended) => Presented::Ended,
+            None => Presented::Session(session),
         }
-        if self.ended.has_ended(session.id) {
-            return Presented::Ended;
-        }
-        Presented::Session(session)
     }
 
     /// `Set-Cookie` values for a session; `None` when it is too large for four cookies.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value, json};
 
-use super::{AT_FAULT, output};
+use super::{AT_FAULT, output, past_request};
 use crate::app::{self, Options};
 use crate::authentication::{Authenticate, Decision, OnUnauthenticatedRequest, Presented, decide, is_cors_preflight};
 use crate::authorization::authorize;
-use crate::gateway::{Forward, Gateway, ListenerRules, RoutingAction, RuleActions};
+use crate::gateway::{Forward, Gateway, ListenerRules, RoutingAction, RuleActions, Sticky, for_transform};
 use crate::identity::{Identity, SessionId, display_name};
 use crate::identity_headers::IdentityHeaders;
 use crate::message::{Authority, RequestTarget, RequestView, Scheme};
@@ -25,8 +25,14 @@ pub(super) struct Explain {
     #[arg(long, value_name = "FILE", default_value = "config/vestibule.yaml")]
     config: PathBuf,
     /// The request's URL, as a browser would have it.
-    #[arg(long)]
-    url: String,
+    #[arg(long, required_unless_present = "request_id")]
+    url: Option<String>,
+    /// A past request instead: its id, or at least the first four digits of it, as the page showed them.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["url", "claims"])]
+    request_id: Option<String>,
+    /// Where to look for it; by default the access log of the configuration.
+    #[arg(long, value_name = "FILE", requires = "request_id")]
+    access_log: Option<PathBuf>,
     #[arg(long, default_value = "GET")]
     method: String,
     /// A header of the request; may be given again.
@@ -50,9 +56,18 @@ pub(super) fn run(arguments: &Explain) -> ExitCode {
         output::complain(report.render(output::has_color(&std::io::stderr())).trim_end());
         return ExitCode::from(AT_FAULT);
     };
-    match explain(arguments, loaded.gateway(), &options) {
-        Ok(explanation) => {
-            output::print(&if arguments.json { format!("{explanation:#}") } else { text(&explanation) });
+    let gateway = loaded.gateway();
+    let outcome = match &arguments.request_id {
+        Some(id) => past(arguments, id, loaded.access_log(), gateway, &options),
+        None => {
+            let url = arguments.url.as_deref().unwrap_or_default();
+            explain(arguments, &arguments.method, url, arguments.source_ip, gateway, &options)
+                .map(|explanation| if arguments.json { format!("{explanation:#}") } else { text(&explanation) })
+        }
+    };
+    match outcome {
+        Ok(words) => {
+            output::print(&words);
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -62,30 +77,50 @@ pub(super) fn run(arguments: &Explain) -> ExitCode {
     }
 }
 
-fn explain(arguments: &Explain, gateway: &Arc<Gateway>, options: &Options) -> Result<Value, String> {
-    let (scheme, rest) = match arguments.url.split_once("://") {
+/// A past request: what the log says, what to do, and what would happen to it today.
+fn past(arguments: &Explain, id: &str, log: Option<&Path>, gateway: &Arc<Gateway>, options: &Options) -> Result<String, String> {
+    let log = arguments
+        .access_log
+        .as_deref()
+        .or(log)
+        .ok_or("the access log of this configuration is standard output: name a file with --access-log")?;
+    let entry = past_request::find(log, id)?;
+    let client = entry.get("client_port").and_then(Value::as_str).and_then(|text| text.parse::<std::net::SocketAddr>().ok());
+    let today = past_request::request(&entry).and_then(|(method, url)| {
+        explain(arguments, &method, &url, client.map_or(arguments.source_ip, |client| client.ip()), gateway, options).ok()
+    });
+    if arguments.json {
+        let advice = entry.get("error_reason").and_then(Value::as_str).and_then(past_request::advice);
+        let advice = advice.map(|(means, what)| json!({"means": means, "do": what}));
+        return Ok(format!("{:#}", json!({"past": entry, "advice": advice, "today": today})));
+    }
+    let today = today.map(|today| format!("\n\nToday, without its headers and its session:\n\n{}", text(&today))).unwrap_or_default();
+    Ok(past_request::text(&entry) + &today)
+}
+
+fn explain(
+    arguments: &Explain,
+    method: &str,
+    url: &str,
+    client: IpAddr,
+    gateway: &Arc<Gateway>,
+    options: &Options,
+) -> Result<Value, String> {
+    let (scheme, rest) = match url.split_once("://") {
         Some(("https", rest)) => (Scheme::Https, rest),
         Some(("http", rest)) => (Scheme::Http, rest),
-        _ => return Err(format!("{}: not an http or https URL", arguments.url)),
+        _ => return Err(format!("{url}: not an http or https URL")),
     };
     let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
     let authority = Authority::parse(host.as_bytes()).map_err(|error| format!("400: {error}"))?;
     let target = RequestTarget::parse(path.as_bytes()).map_err(|error| format!("400: {error}"))?;
-    let method = Method::from_bytes(arguments.method.as_bytes()).map_err(|error| error.to_string())?;
+    let method = Method::from_bytes(method.as_bytes()).map_err(|error| error.to_string())?;
     let headers = headers(&arguments.headers)?;
     let port = authority.port().unwrap_or(scheme.default_port());
     let listener = listener(gateway, scheme, port).ok_or("the configuration has no listener for this URL's scheme")?;
-    let request = RequestView {
-        method: &method,
-        scheme,
-        port,
-        authority: &authority,
-        target: &target,
-        headers: &headers,
-        client: arguments.source_ip,
-        request_id: "",
-    };
+    let request =
+        RequestView { method: &method, scheme, port, authority: &authority, target: &target, headers: &headers, client, request_id: "" };
 
     let mut explanation = json!({"request": format!("{method} {}{}", request.origin(), target.as_str()), "listener": listener.name});
     if !listener.hosts.serve(authority.host()) {
@@ -204,14 +239,31 @@ fn route(
             explanation["answer"] = json!({"status": reply.status, "location": location});
         }
         RoutingAction::FixedResponse(fixed) => explanation["answer"] = json!({"status": fixed.status}),
-        RoutingAction::Forward(group) => {
+        RoutingAction::Forward(action) => {
+            // Without cookies and without chance: what most visitors get.
+            let Some(weighted) = action.groups.iter().rev().max_by_key(|weighted| weighted.weight) else { return Ok(()) };
+            let group = &weighted.group;
             let headers = identity
                 .map(|identity| {
                     IdentityHeaders::of(authorize(identity), &gateway.signer, &gateway.claim_headers, gateway.sends_access_token, now)
                 })
                 .transpose()
                 .map_err(|error| error.to_string())?;
-            let forward = Forward { target_group: group.clone(), identity: headers.map(Arc::new) };
+            let rewritten = match rule.transforms.apply(request.authority, request.target) {
+                Ok(rewritten) => rewritten,
+                Err(error) => {
+                    explanation["answer"] = json!({"status": for_transform(error).status, "because": error.to_string()});
+                    return Ok(());
+                }
+            };
+            let target = rewritten.target.as_ref().unwrap_or(request.target).as_str().to_owned();
+            let forward = Forward {
+                target_group: group.clone(),
+                identity: headers.map(Arc::new),
+                session: None,
+                sticky: Sticky::default(),
+                rewritten,
+            };
             let dry_run = DryRun {
                 method: request.method,
                 authority: request.authority,
@@ -232,8 +284,9 @@ fn route(
             };
             explanation["forward"] = json!({
                 "target_group": group.name,
+                "weights": action.groups.iter().map(|weighted| json!({"target_group": weighted.group.name, "weight": weighted.weight})).collect::<Vec<_>>(),
                 "targets": group.targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>(),
-                "request": format!("{} {}", request.method, request.target.as_str()),
+                "request": format!("{} {target}", request.method),
                 "headers": head.into_iter().map(|(name, value)| { let value = shown(&name, value); json!([name, value]) }).collect::<Vec<_>>(),
             });
         }
@@ -292,6 +345,15 @@ fn text(explanation: &Value) -> String {
     if let Some(forward) = explanation["forward"].as_object() {
         let targets: Vec<String> = forward["targets"].as_array().into_iter().flatten().map(&word).collect();
         lines.push(format!("  forward         {} ({})", word(&forward["target_group"]), targets.join(", ")));
+        let weights: Vec<String> = forward["weights"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|one| format!("{} {}", word(&one["target_group"]), one["weight"]))
+            .collect();
+        if weights.len() > 1 {
+            lines.push(format!("  by weight       {}", weights.join(", ")));
+        }
         lines.push(format!("\n  The target receives\n\n    {}", word(&forward["request"])));
         for header in forward["headers"].as_array().into_iter().flatten() {
             lines.push(format!("    {}: {}", word(&header[0]), word(&header[1])));

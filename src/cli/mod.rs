@@ -7,6 +7,7 @@ mod identity_provider;
 mod import;
 mod keys;
 mod output;
+mod past_request;
 mod serve;
 
 use std::path::PathBuf;

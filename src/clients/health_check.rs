@@ -1,25 +1,27 @@
-//! Active health checks as ALB's: one GET an interval to each target, consecutive answers decide.
+//! Active health checks as ALB's: one GET an interval to each target (with gRPC one call), consecutive answers decide.
 
 use std::sync::{Arc, Weak};
 
+use http_body::Body as _;
 use tokio::time::sleep;
 
-use crate::gateway::{HealthCheck, Target, TargetAddress, TargetGroup};
+use crate::clock::Clock;
+use crate::gateway::{HealthCheck, ProtocolVersion, Target, TargetAddress, TargetGroup};
 
 /// Hears of a target group, a target and whether it has become healthy.
 pub type HealthObserver = Arc<dyn Fn(&str, &str, bool) + Send + Sync>;
 
 /// Checks every target of every group that wants it, until the group is dropped. `changed` hears of each change.
-pub fn check_targets(groups: &[Arc<TargetGroup>], changed: &HealthObserver) {
+pub fn check_targets(groups: &[Arc<TargetGroup>], clock: &Arc<dyn Clock>, changed: &HealthObserver) {
     for group in groups {
         let Some(check) = &group.health_check else { continue };
         for index in 0..group.targets.len() {
-            tokio::spawn(watch(Arc::downgrade(group), index, check.clone(), changed.clone()));
+            tokio::spawn(watch(Arc::downgrade(group), index, check.clone(), clock.clone(), changed.clone()));
         }
     }
 }
 
-async fn watch(group: Weak<TargetGroup>, index: usize, check: HealthCheck, changed: HealthObserver) {
+async fn watch(group: Weak<TargetGroup>, index: usize, check: HealthCheck, clock: Arc<dyn Clock>, changed: HealthObserver) {
     let Some(client) = group.upgrade().and_then(|group| client(&group, &group.targets[index], &check)) else { return };
     let (mut good, mut bad) = (0, 0);
     let mut first = true;
@@ -35,7 +37,7 @@ async fn watch(group: Weak<TargetGroup>, index: usize, check: HealthCheck, chang
         // A target that answers its first check is in at once (ALB: one success for a new target).
         let turns = if healthy { bad >= check.unhealthy_threshold } else { good >= check.healthy_threshold || (first && good > 0) };
         if turns {
-            target.health.set(!healthy);
+            target.health.set(!healthy, clock.now());
             changed(&group.name, &target.name, !healthy);
         }
         first = false;
@@ -53,6 +55,18 @@ fn client(group: &TargetGroup, target: &Target, check: &HealthCheck) -> Option<r
         .user_agent(concat!("Vestibule-HealthChecker/", env!("CARGO_PKG_VERSION")))
         .tls_danger_accept_invalid_certs(!verifies)
         .timeout(check.timeout);
+    let tls = group.tls.as_ref();
+    if let Some(authorities) = tls.and_then(|tls| tls.authorities.as_ref()) {
+        let certificates: Result<Vec<_>, _> = authorities.iter().map(|der| reqwest::Certificate::from_der(der)).collect();
+        builder = builder.tls_certs_only(certificates.ok()?);
+    }
+    if let Some(certificate) = tls.and_then(|tls| tls.client_certificate.as_ref()) {
+        builder = builder.identity(reqwest::Identity::from_pem(certificate.pem.expose()).ok()?);
+    }
+    builder = match group.protocol_version {
+        ProtocolVersion::Http1 => builder.http1_only(),
+        ProtocolVersion::Http2 | ProtocolVersion::Grpc => builder.http2_prior_knowledge(),
+    };
     if let TargetAddress::Unix(path) = &target.address {
         builder = builder.unix_socket(path.clone());
     }
@@ -65,8 +79,32 @@ async fn is_good(client: &reqwest::Client, group: &TargetGroup, target: &Target,
         TargetAddress::Unix(_) => "localhost",
     };
     let scheme = if group.tls.is_some() { "https" } else { "http" };
-    match client.get(format!("{scheme}://{authority}{}", check.path)).send().await {
-        Ok(answer) => check.matcher.iter().any(|(from, to)| (*from..=*to).contains(&answer.status().as_u16())),
-        Err(_) => false,
-    }
+    let url = format!("{scheme}://{authority}{}", check.path);
+    let code = match group.protocol_version {
+        ProtocolVersion::Http1 | ProtocolVersion::Http2 => client.get(url).send().await.ok().map(|answer| answer.status().as_u16()),
+        ProtocolVersion::Grpc => call(client, &url).await,
+    };
+    code.is_some_and(|code| check.matcher.iter().any(|(from, to)| (*from..=*to).contains(&code)))
 }
+
+/// The status of one call with an empty message; it stands in the head of an answer without messages, else in the trailers.
+async fn call(client: &reqwest::Client, url: &str) -> Option<u16> {
+    const EMPTY_MESSAGE: [u8; 5] = [0; 5];
+    let request = client.post(url).header("content-type", "application/grpc").header("te", "trailers").body(EMPTY_MESSAGE.to_vec());
+    let answer = request.send().await.ok()?;
+    let status = |headers: &http::HeaderMap| headers.get("grpc-status")?.to_str().ok()?.parse::<u16>().ok();
+    if let Some(status) = status(answer.headers()) {
+        return Some(status);
+    }
+    let mut body = http::Response::<reqwest::Body>::from(answer).into_body();
+    // The client's timeout covers the body too, and a target that talks on is no healthy one.
+    for _ in 0..MOST_FRAMES {
+        let frame = std::future::poll_fn(|context| std::pin::Pin::new(&mut body).poll_frame(context)).await?.ok()?;
+        if let Some(trailers) = frame.trailers_ref() {
+            return status(trailers);
+        }
+    }
+    None
+}
+
+const MOST_FRAMES: usize = 100;

@@ -88,7 +88,7 @@ fn compile(raw: raw::IdentityProviderFile, context: &mut Context<'_>) -> Identit
         primary_color: colour(|branding| &branding.primary_color),
         background_color: colour(|branding| &branding.background_color),
         clients,
-        users: raw.users.map(|users| users.0.into_iter().map(|(name, user)| self::user(name, user.value)).collect()),
+        users: raw.users.map(|users| users.sections.into_iter().map(|(name, user)| self::user(name, user.value)).collect()),
         show_users: raw.show_users,
         token_validity: raw.token_validity.map(|validity| validity.0),
         refresh_token_validity: raw.refresh_token_validity.map(|validity| validity.0),
@@ -115,7 +115,7 @@ fn user(username: String, raw: raw::User) -> UserEntry {
         given_name: raw.given_name.unwrap_or_else(|| username.clone()),
         family_name: raw.family_name.unwrap_or_default(),
         groups: raw.groups,
-        attributes: raw.attributes.0.into_iter().map(|(name, value)| (name, value.value)).collect(),
+        attributes: raw.attributes.sections.into_iter().map(|(name, value)| (name, value.value)).collect(),
         username,
     }
 }

@@ -48,7 +48,9 @@ pub fn load_bytes(
     let mut faults = Faults::default();
     let text = text(bytes, &mut faults);
     let raw = text.and_then(|text| reader::read_document::<raw::Root>(text, &mut faults));
-    let compiled = raw.and_then(|raw| compile::compile(&raw, base, entropy, now, connect, &mut faults));
+    let mut meaning = Faults::default();
+    let compiled = raw.and_then(|raw| compile::compile(&raw, base, entropy, now, connect, &mut meaning));
+    faults.join(meaning);
     let report = Report::new(name.to_owned(), text.unwrap_or_default().to_owned(), faults);
     (compiled.filter(|_| !report.has_errors()), report)
 }

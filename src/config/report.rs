@@ -65,6 +65,15 @@ impl Faults {
         &mut self.found[last]
     }
 
+    /// Adds what the compiler found in a file of which `self` are the faults of form. What could not be read was left out for it, so
+    /// that it may miss something there: that is no fault of its own, and what it warns of may not be so.
+    pub(super) fn join(&mut self, meaning: Self) {
+        let unread: Vec<String> = self.found.iter().map(|fault| fault.path.clone()).collect();
+        let follows = |fault: &Fault| fault.severity == Severity::Warning || unread.iter().any(|path| path.starts_with(&fault.path));
+        self.found.extend(meaning.found.into_iter().filter(|fault| unread.is_empty() || !follows(fault)));
+        self.secrets.extend(meaning.secrets);
+    }
+
     pub(super) fn hide(&mut self, span: Span) {
         self.secrets.push(span);
     }

@@ -13,6 +13,7 @@ mod redirect;
 mod reply;
 mod rule;
 mod target_group;
+mod transform;
 
 use http::HeaderMap;
 use ipnet::IpNet;
@@ -24,9 +25,14 @@ pub use pages::{PageError, Pages, SITUATIONS};
 pub use pipeline::{Forward, handle};
 pub use record::{AuthenticationEvent, Record};
 pub use redirect::{Redirect, RedirectError};
-pub use reply::{Reply, TargetFailure, Verdict, Visitor, for_malformed, for_target};
+pub use reply::{Reply, TargetFailure, Verdict, Visitor, for_malformed, for_target, for_transform};
 pub use rule::{FixedResponse, RoutingAction, RuleActions};
-pub use target_group::{Health, HealthCheck, Target, TargetAddress, TargetGroup, TargetTimeouts, TargetTls};
+pub use target_group::{
+    Algorithm, Balance, ClientCertificate, ForwardAction, HealthCheck, Outstanding, ProtocolVersion, RESERVED_COOKIE_PREFIX,
+    STICKINESS_COOKIES, Stickiness, StickinessType, Sticky, Target, TargetAddress, TargetGroup, TargetTimeouts, TargetTls, Wanted,
+    WeightedTargetGroup,
+};
+pub use transform::{Rewrite, RewriteError, Rewritten, TransformError, Transforms};
 
 use std::sync::Arc;
 
@@ -53,6 +59,9 @@ pub struct Gateway {
     pub known: KnownSessions,
     /// Session cookies of all rules: none of them reaches a target, whichever rule set it.
     pub cookies: Vec<SessionCookie>,
+    /// Whether any visitor is kept with a target. Where nobody is, cookies of ALB's names belong to somebody else: a real one
+    /// in front or behind.
+    pub is_sticky: bool,
 }
 
 /// One listener's part of it.
@@ -78,7 +87,9 @@ impl Gateway {
     /// Whether a cookie is the gateway's own.
     #[must_use]
     pub fn owns_cookie(&self, name: &[u8]) -> bool {
-        name == NONCE_COOKIE.as_bytes() || self.cookies.iter().any(|cookie| cookie.owns(name))
+        name == NONCE_COOKIE.as_bytes()
+            || self.cookies.iter().any(|cookie| cookie.owns(name))
+            || (self.is_sticky && STICKINESS_COOKIES.iter().any(|cookie| cookie.as_bytes() == name))
     }
 
     /// The `Cookie` header for the target; `None` when nothing is left of it.

@@ -7,8 +7,8 @@ use http::header::WWW_AUTHENTICATE;
 use serde_json::json;
 
 use super::known_sessions::Known;
-use super::{Exchange, Reply, RoutingAction, RuleActions, TargetGroup, endpoints, reply};
-use crate::authentication::{Authenticate, Decision, Presented, decide, is_cors_preflight};
+use super::{Exchange, Reply, Rewritten, RoutingAction, RuleActions, Sticky, TargetFailure, TargetGroup, endpoints, reply};
+use crate::authentication::{Authenticate, Decision, Presented, SessionOver, SessionTerm, decide, is_cors_preflight};
 use crate::identity_headers::IdentityHeaders;
 use crate::message::{Malformed, RequestTarget, Scheme, shows_page};
 
@@ -17,6 +17,12 @@ pub struct Forward {
     pub target_group: Arc<TargetGroup>,
     /// `None`: nobody is signed in, or the rule does not ask. Either way whatever the client said is removed.
     pub identity: Option<Arc<IdentityHeaders>>,
+    /// The session behind that identity.
+    pub session: Option<SessionTerm>,
+    /// In place of what was asked for.
+    pub rewritten: Rewritten,
+    /// Where the visitor was before.
+    pub sticky: Sticky,
 }
 
 /// `Err(Reply)` is every answer that the gateway gives itself.
@@ -26,16 +32,25 @@ pub async fn handle(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
         return Err(endpoints::serve(endpoint, exchange).await);
     }
     let rule = find_rule(exchange)?;
-    let identity = match authenticate(rule, exchange).await? {
+    let known = authenticate(rule, exchange).await?;
+    let session = known.as_ref().map(|known| SessionTerm { id: known.identity.session, expires_at: known.identity.expires_at });
+    let identity = match known {
         Some(known) => {
             Some(known.headers(exchange.gateway, exchange.now).map_err(|error| exchange.refuse(reply::for_headers(error), None))?)
         }
         None => None,
     };
     match &rule.routing {
-        RoutingAction::Forward(target_group) => {
+        RoutingAction::Forward(action) => {
             exchange.record.actions.push("forward");
-            Ok(Forward { target_group: target_group.clone(), identity })
+            let (gateway, request) = (exchange.gateway, exchange.request);
+            let rewritten = rule.transforms.apply(request.authority, request.target);
+            let rewritten = rewritten.map_err(|error| exchange.refuse(reply::for_transform(error), None))?;
+            let secrets = &gateway.authentication;
+            match action.decide(&secrets.sealer, &secrets.entropy, request.headers, exchange.now) {
+                Some((target_group, sticky)) => Ok(Forward { target_group, identity, session, sticky, rewritten }),
+                None => Err(exchange.refuse(reply::for_target(TargetFailure::Unavailable), None)),
+            }
         }
         RoutingAction::Redirect(redirect) => {
             exchange.record.actions.push("redirect");
@@ -104,8 +119,8 @@ async fn challenge(authenticate: &Authenticate, presented: &Presented, exchange:
     let reason = match presented {
         Presented::Nothing => "AuthMissingCookie",
         Presented::Unusable => "AuthInvalidCookie",
-        Presented::Expired(_) => "AuthExpiredCookie",
-        Presented::Ended => "AuthEndedSession",
+        Presented::Expired(_) => SessionOver::Expired.reason(),
+        Presented::Ended => SessionOver::Ended.reason(),
         Presented::Session(_) => return Ok(()),
     };
     let reply = match decide(authenticate.on_unauthenticated_request, presented, exchange.request.kind()) {

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use super::pages::PageContext;
-use super::{AuthenticationEvent, Gateway, Record};
+use super::{AuthenticationEvent, Gateway, Record, TransformError};
 use crate::authentication::{CallbackError, LoginError, ProviderClientError};
 use crate::identity_headers::HeaderError;
 use crate::message::{Malformed, shows_page};
@@ -163,6 +163,18 @@ pub fn for_malformed(error: Malformed) -> Verdict {
         Malformed::Method => Verdict::new(405, "method_not_allowed", "RequestMethodNotAllowed", &error),
         Malformed::TargetTooLong => Verdict::new(414, "uri_too_long", "RequestTargetTooLong", &error),
         Malformed::HeaderTooLarge => Verdict::new(431, "headers_too_large", "RequestHeaderTooLarge", &error),
+    }
+}
+
+/// A path that a rewrite would turn into another one is the visitor's doing; anything else is the configuration's.
+#[must_use]
+pub fn for_transform(error: TransformError) -> Verdict {
+    match error {
+        TransformError::Url(Malformed::DotSegment | Malformed::Path | Malformed::Query) => {
+            Verdict::new(400, "bad_request", "RequestInvalidPath", &error)
+        }
+        TransformError::Url(_) => Verdict::new(500, "internal_error", "TransformFailed", &error),
+        TransformError::Host(_) => Verdict::new(500, "internal_error", "TransformFailed", &error),
     }
 }
 

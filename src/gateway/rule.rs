@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderValue;
 
-use super::{Redirect, TargetGroup};
+use super::{ForwardAction, Redirect, Transforms};
 use crate::authentication::Authenticate;
 
 /// The actions of a rule, compiled.
@@ -15,13 +15,23 @@ pub struct RuleActions {
     pub priority: u32,
     pub authenticate: Option<Arc<Authenticate>>,
     pub routing: RoutingAction,
+    /// What a forwarded request is made into.
+    pub transforms: Transforms,
 }
 
 /// The one routing action of a rule.
 pub enum RoutingAction {
-    Forward(Arc<TargetGroup>),
+    Forward(ForwardAction),
     Redirect(Redirect),
     FixedResponse(FixedResponse),
+}
+
+impl RoutingAction {
+    /// Whether visitors are kept with one of several target groups.
+    #[must_use]
+    pub fn is_sticky(&self) -> bool {
+        matches!(self, Self::Forward(ForwardAction { stickiness: Some(_), .. }))
+    }
 }
 
 /// An answer that the configuration spells out.

@@ -99,6 +99,19 @@ shapes! {
 
     pub struct Transform {
         r#type: String,
+        host_header_rewrite_config: Option<Rewrites>,
+        url_rewrite_config: Option<Rewrites>,
+    }
+
+    pub struct Rewrites {
+        #[serde(default)]
+        rewrites: Vec<Rewrite>,
+    }
+
+    pub struct Rewrite {
+        regex: String,
+        #[serde(default)]
+        replace: String,
     }
 
     pub struct Action {
@@ -115,6 +128,12 @@ shapes! {
 
     pub struct Forward {
         target_groups: Vec<Weighted>,
+        target_group_stickiness_config: Option<Sticky>,
+    }
+
+    pub struct Sticky {
+        enabled: Option<bool>,
+        duration_seconds: Option<u64>,
     }
 
     pub struct Weighted {

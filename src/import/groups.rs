@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::aws::{Attribute, TargetGroup, TargetHealthDescription};
+use super::aws::{Matcher, TargetGroup, TargetHealthDescription};
+use super::balancing::balancing;
 use super::collected::Collected;
 use super::model::{Group, Notes};
 use super::providers::distinct;
@@ -76,19 +77,23 @@ fn translate(raw: &TargetGroup, name: String, collected: &Collected, notes: &mut
         let what = "an ALB believes any certificate of a target; here it is verified. verify: false would do as the ALB does";
         notes.leave(&mut comments, &place, what);
     }
-    if matches!(raw.protocol_version.as_str(), "HTTP2" | "GRPC") {
-        let what =
-            format!("protocol version {} is not supported by this version: HTTP/1.1 is spoken to these targets", raw.protocol_version);
+    let mut settings: Vec<_> = protocol_version(raw).map(|version| ("protocol_version", version.to_owned())).into_iter().collect();
+    let balancing = balancing(&collected.group_attributes(raw));
+    settings.extend(balancing.entries);
+    for what in balancing.left_out {
         notes.leave(&mut comments, &place, what);
-    }
-    for attribute in collected.group_attributes(raw) {
-        if let Some(what) = attribute_left_out(attribute) {
-            notes.leave(&mut comments, &place, what);
-        }
     }
     let health_check = health_check(raw, &place, &mut comments, notes);
     let targets = targets(raw, &name, collected.targets(raw), &place, &mut comments, notes);
-    Group { comments, name, is_https, targets, health_check, response_timeout: None }
+    Group { comments, name, is_https, settings, is_sticky: balancing.is_sticky, targets, health_check, response_timeout: None }
+}
+
+fn protocol_version(raw: &TargetGroup) -> Option<&'static str> {
+    match raw.protocol_version.as_str() {
+        "HTTP2" => Some("http2"),
+        "GRPC" => Some("grpc"),
+        _ => None,
+    }
 }
 
 fn targets(
@@ -176,38 +181,23 @@ fn health_check(raw: &TargetGroup, place: &str, comments: &mut Vec<String>, note
             None => {}
         }
     }
-    match raw.matcher.as_ref() {
-        Some(super::aws::Matcher { http_code: Some(codes), .. }) if is_matcher(codes) => entries.push(("matcher", scalar(codes))),
-        Some(super::aws::Matcher { http_code: Some(codes), .. } | super::aws::Matcher { grpc_code: Some(codes), .. }) => {
-            leave("matcher", codes);
+    let is_grpc = raw.protocol_version == "GRPC";
+    if let Some(Matcher { http_code, grpc_code }) = &raw.matcher {
+        let (codes, range) = if is_grpc { (grpc_code, 0..=99) } else { (http_code, 200..=499) };
+        match codes {
+            Some(codes) if is_matcher(codes, &range) => entries.push(("matcher", scalar(codes))),
+            Some(codes) => leave("matcher", codes),
+            None => {}
         }
-        _ => {}
     }
     (!entries.is_empty()).then_some(entries)
 }
 
 /// `200`, `200,204` or `200-299`
-fn is_matcher(text: &str) -> bool {
+fn is_matcher(text: &str, range: &std::ops::RangeInclusive<u16>) -> bool {
     text.split(',').all(|part| {
         let (from, to) = part.trim().split_once('-').unwrap_or((part.trim(), part.trim()));
-        let number = |text: &str| text.parse::<u16>().ok();
-        matches!((number(from), number(to)), (Some(from), Some(to)) if (200..=499).contains(&from) && (from..=499).contains(&to))
+        let number = |text: &str| text.parse::<u16>().ok().filter(|code| range.contains(code));
+        matches!((number(from), number(to)), (Some(from), Some(to)) if from <= to)
     })
-}
-
-/// What an attribute says that has no counterpart yet. Defaults say nothing.
-fn attribute_left_out(attribute: &Attribute) -> Option<String> {
-    let (key, value) = (attribute.key.as_str(), attribute.value.as_str());
-    let told = match (key, value) {
-        ("stickiness.enabled", "true") => "stickiness is not supported by this version".to_owned(),
-        ("slow_start.duration_seconds", seconds) if seconds != "0" => format!("slow start ({seconds} s) is not supported by this version"),
-        ("load_balancing.algorithm.type", algorithm) if algorithm != "round_robin" => {
-            format!("{algorithm} is not supported by this version: targets take turns")
-        }
-        ("deregistration_delay.timeout_seconds", seconds) if seconds != "300" => {
-            format!("deregistration delay ({seconds} s) has no counterpart: a stopping gateway lets requests finish (drain_timeout)")
-        }
-        _ => return None,
-    };
-    Some(told)
 }

@@ -3,6 +3,7 @@
 //! Nothing is left out in silence, and nothing is left open: a rule that cannot be carried over answers 503.
 
 mod aws;
+mod balancing;
 mod collected;
 mod conditions;
 mod groups;
@@ -11,6 +12,7 @@ mod listeners;
 mod model;
 mod providers;
 mod rules;
+mod transforms;
 mod write;
 mod yaml;
 
@@ -69,6 +71,8 @@ pub fn alb(files: &[Input<'_>]) -> Result<Imported, ImportError> {
     collected.say_unused(&mut notes);
     if !configuration.providers.is_empty() {
         notes.say("make the two keys: vestibule keys session session.key; vestibule keys signing signing.key");
+    } else if configuration.needs_session_key() {
+        notes.say("make the key that seals stickiness: vestibule keys session session.key");
     }
     Ok(Imported { configuration: write::write(&configuration), notes: notes.into_lines() })
 }

@@ -12,6 +12,16 @@ pub(super) struct Configuration {
     pub(super) alb_access_log: bool,
 }
 
+impl Configuration {
+    /// Sessions and stickiness are sealed.
+    pub(super) fn needs_session_key(&self) -> bool {
+        let sticks = |actions: &Actions| matches!(actions.routing, Routing::Forward { stickiness: Some(_), .. });
+        let in_listener =
+            |listener: &Listener| sticks(&listener.default_actions) || listener.rules.iter().any(|rule| sticks(&rule.actions));
+        !self.providers.is_empty() || self.groups.iter().any(|group| group.is_sticky) || self.listeners.iter().any(in_listener)
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Listener {
     pub(super) comments: Vec<String>,
@@ -39,6 +49,7 @@ pub(super) struct Rule {
     pub(super) priority: u32,
     pub(super) conditions: Vec<Condition>,
     pub(super) actions: Actions,
+    pub(super) transforms: Vec<super::transforms::Transform>,
 }
 
 #[derive(Debug)]
@@ -75,7 +86,12 @@ pub(super) enum Routing {
     /// What stood here is not known here. Whoever was kept out before must not come in now, so nobody does.
     #[default]
     Closed,
-    Forward(String),
+    Forward {
+        /// Names with weights.
+        groups: Vec<(String, u32)>,
+        /// Seconds.
+        stickiness: Option<u64>,
+    },
     Redirect(crate::gateway::Redirect),
     FixedResponse {
         status: u16,
@@ -97,6 +113,10 @@ pub(super) struct Group {
     pub(super) comments: Vec<String>,
     pub(super) name: String,
     pub(super) is_https: bool,
+    /// Keys and values as they stand in the file.
+    pub(super) settings: Vec<(&'static str, String)>,
+    /// Its cookies are sealed, for which there has to be a session key.
+    pub(super) is_sticky: bool,
     /// Addresses with what is to be said of each.
     pub(super) targets: Vec<(String, Option<String>)>,
     /// Keys and values as they stand in the file; `None` without a health check.

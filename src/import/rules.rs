@@ -2,14 +2,15 @@
 //! come in because a line was dropped.
 
 use super::aws;
+use super::balancing::sticky_seconds;
 use super::collected::Collected;
 use super::conditions::condition;
 use super::groups::Groups;
 use super::model::{Actions, Authenticate, Notes, Routing, Rule};
 use super::providers::Providers;
-use crate::authentication::NONCE_COOKIE;
+use super::transforms::{transforms, without_use};
 use crate::config::OWN_PARAMETERS;
-use crate::gateway::Redirect;
+use crate::gateway::{RESERVED_COOKIE_PREFIX, Redirect};
 
 /// What rules add to while they are translated.
 pub(super) struct Translation<'c> {
@@ -45,9 +46,10 @@ impl Translation<'_> {
                 Err(fault) => faults.push(fault),
             }
         }
-        if let Some(transform) = raw.transforms.first() {
-            faults.push(format!("{} is not supported by this version", transform.r#type));
-        }
+        let transforms = transforms(&raw.transforms).unwrap_or_else(|fault| {
+            faults.push(fault);
+            Vec::new()
+        });
         if conditions.is_empty() {
             conditions.push(super::model::Condition::Texts("path_pattern", vec!["*".to_owned()]));
             if faults.is_empty() {
@@ -56,7 +58,9 @@ impl Translation<'_> {
         }
         let actions =
             if faults.is_empty() { self.actions(&raw.actions, place) } else { self.closed(&faults.join("; "), &raw.actions, place) };
-        Some(Rule { comments, priority, conditions, actions })
+        let mut rule = Rule { comments, priority, conditions, actions, transforms };
+        without_use(&mut rule);
+        Some(rule)
     }
 
     pub(super) fn actions(&mut self, raw: &[aws::Action], place: Place<'_>) -> Actions {
@@ -157,26 +161,36 @@ impl Translation<'_> {
 
     fn forward(&mut self, raw: &aws::Action, place: Place<'_>, comments: &mut Vec<String>) -> Result<Routing, String> {
         let weighted = raw.forward_config.as_ref().map(|config| config.target_groups.as_slice()).unwrap_or_default();
-        let weight = |group: &aws::Weighted| group.weight.unwrap_or(1);
-        // Of equal weights the first.
-        let heaviest = weighted.iter().rev().max_by_key(|group| weight(group));
-        let arn = match (heaviest, &raw.target_group_arn) {
-            (Some(group), _) if weight(group) == 0 && weighted.len() > 1 => return Err("every target group has weight 0".to_owned()),
-            (Some(group), _) => &group.target_group_arn,
-            (None, Some(arn)) => arn,
-            (None, None) => return Err("forward without a target group".to_owned()),
-        };
-        let name = self.groups.name(arn, self.collected, &mut self.notes)?;
-        if weighted.len() > 1 {
-            let shares: Vec<String> = weighted
-                .iter()
-                .map(|group| format!("{} {}", group.target_group_arn.split('/').nth(1).unwrap_or_default(), weight(group)))
-                .collect();
-            let what = format!("weighted target groups ({}) are not supported by this version: {name} gets everything", shares.join(", "));
-            self.notes.leave(comments, place.words, what);
+        let mut groups: Vec<(String, u32)> = Vec::new();
+        for group in weighted {
+            let name = self.groups.name(&group.target_group_arn, self.collected, &mut self.notes)?;
+            groups.push((name, group.weight.unwrap_or(1)));
         }
-        Ok(Routing::Forward(name))
+        match (groups.as_slice(), &raw.target_group_arn) {
+            ([], Some(arn)) => groups.push((self.groups.name(arn, self.collected, &mut self.notes)?, 1)),
+            ([], None) => return Err("forward without a target group".to_owned()),
+            ([_], _) => {}
+            (several, _) => check_weights(several)?,
+        }
+        let sticky = raw.forward_config.as_ref().and_then(|config| config.target_group_stickiness_config.as_ref());
+        let seconds =
+            sticky.filter(|sticky| sticky.enabled == Some(true) && groups.len() > 1).map(|sticky| sticky.duration_seconds.unwrap_or(3600));
+        if let Some(seconds) = seconds.filter(|seconds| !sticky_seconds(*seconds)) {
+            self.notes.leave(comments, place.words, format!("stickiness for {seconds} s is not possible"));
+        }
+        Ok(Routing::Forward { groups, stickiness: seconds.filter(|seconds| sticky_seconds(*seconds)) })
     }
+}
+
+fn check_weights(groups: &[(String, u32)]) -> Result<(), String> {
+    let twice = groups.iter().enumerate().find(|(index, (name, _))| groups[..*index].iter().any(|(other, _)| other == name));
+    if let Some((_, (name, _))) = twice {
+        return Err(format!("the target group {name} is named twice"));
+    }
+    if groups.len() > 5 || groups.iter().any(|(_, weight)| *weight > 999) {
+        return Err("more than five target groups, or a weight above 999".to_owned());
+    }
+    if groups.iter().all(|(_, weight)| *weight == 0) { Err("every target group has weight 0".to_owned()) } else { Ok(()) }
 }
 
 /// An action for a person who has to replace it.
@@ -229,7 +243,7 @@ fn fixed_response(raw: &aws::FixedResponse) -> Result<Routing, String> {
 fn is_cookie_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-        && !name.eq_ignore_ascii_case(NONCE_COOKIE)
+        && !name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_COOKIE_PREFIX))
 }
 
 const DEFAULT_COOKIE: &str = "AWSELBAuthSessionCookie";

@@ -24,10 +24,12 @@ pub(super) fn write(configuration: &Configuration) -> String {
             page.group(group);
         }
     }
-    if !configuration.providers.is_empty() {
+    if configuration.needs_session_key() {
         page.section("sessions:");
         page.comments(1, &["Make it with: vestibule keys session session.key"]);
         page.line(1, "keys: [{ file: session.key }]");
+    }
+    if !configuration.providers.is_empty() {
         page.section("identity_headers:");
         page.comments(1, &["Make it with: vestibule keys signing signing.key"]);
         page.line(1, "signing_key: { file: signing.key }");
@@ -110,6 +112,14 @@ impl Page {
         }
         self.line(4, "actions:");
         self.actions(5, &rule.actions);
+        if !rule.transforms.is_empty() {
+            self.line(4, "transforms:");
+        }
+        for (key, regex, replace) in &rule.transforms {
+            self.line(5, &format!("{key}:"));
+            self.entry(6, "regex", regex);
+            self.entry(6, "replace", replace);
+        }
     }
 
     fn condition(&mut self, condition: &Condition) {
@@ -145,7 +155,7 @@ impl Page {
                 self.line(depth + 2, "status_code: 503");
                 self.line(depth + 2, "message_body: \"This part of the site has not been moved over yet.\"");
             }
-            Routing::Forward(name) => self.line(depth, &format!("- forward: {}", scalar(name))),
+            Routing::Forward { groups, stickiness } => self.forward(depth, groups, *stickiness),
             Routing::Redirect(redirect) => self.redirect(depth, redirect),
             Routing::FixedResponse { status, content_type, body } => {
                 self.line(depth, "- fixed_response:");
@@ -156,6 +166,20 @@ impl Page {
                     }
                 }
             }
+        }
+    }
+
+    fn forward(&mut self, depth: usize, groups: &[(String, u32)], stickiness: Option<u64>) {
+        if let [(name, _)] = groups {
+            return self.line(depth, &format!("- forward: {}", scalar(name)));
+        }
+        self.line(depth, "- forward:");
+        self.line(depth + 2, "target_groups:");
+        for (name, weight) in groups {
+            self.line(depth + 3, &format!("- {{ name: {}, weight: {weight} }}", scalar(name)));
+        }
+        if let Some(seconds) = stickiness {
+            self.line(depth + 2, &format!("stickiness: {}", duration(seconds)));
         }
     }
 
@@ -207,6 +231,9 @@ impl Page {
         self.line(1, &format!("{}:", scalar(&group.name)));
         if group.is_https {
             self.line(2, "protocol: https");
+        }
+        for (key, value) in &group.settings {
+            self.line(2, &format!("{key}: {value}"));
         }
         self.line(2, "targets:");
         for (address, remark) in &group.targets {

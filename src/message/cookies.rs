@@ -4,10 +4,11 @@
 //! cookie is not ours (cookie sandwich, Unicode-space prefixes).
 
 use http::header::{COOKIE, HeaderMap, HeaderValue};
+use memchr::memchr;
 
 /// Name and value of every cookie, in order. Crumbs of HTTP/2 (RFC 9113 §8.2.3) count as one header.
 pub fn all(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';')).filter_map(split)
+    headers.get_all(COOKIE).iter().flat_map(|header| Pairs(Some(header.as_bytes()))).filter_map(split)
 }
 
 /// The first cookie of that name. A browser puts the one with the longer path first.
@@ -22,7 +23,7 @@ pub fn without(headers: &HeaderMap, ours: impl Fn(&[u8]) -> bool) -> Option<Head
     let mut kept: Vec<u8> = Vec::new();
     for header in headers.get_all(COOKIE) {
         let mut first_of_header = true;
-        for pair in header.as_bytes().split(|byte| *byte == b';') {
+        for pair in Pairs(Some(header.as_bytes())) {
             if split(pair).is_some_and(|(name, _)| ours(name)) {
                 continue;
             }
@@ -41,8 +42,25 @@ pub fn without(headers: &HeaderMap, ours: impl Fn(&[u8]) -> bool) -> Option<Head
     HeaderValue::from_bytes(&kept).ok()
 }
 
+/// What stands between the semicolons.
+struct Pairs<'a>(Option<&'a [u8]>);
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.0?;
+        let (pair, rest) = match memchr(b';', rest) {
+            Some(end) => (&rest[..end], Some(&rest[end + 1..])),
+            None => (rest, None),
+        };
+        self.0 = rest;
+        Some(pair)
+    }
+}
+
 fn split(pair: &[u8]) -> Option<(&[u8], &[u8])> {
-    let equals = pair.iter().position(|byte| *byte == b'=')?;
+    let equals = memchr(b'=', pair)?;
     Some((trim(&pair[..equals]), trim(&pair[equals + 1..])))
 }
 

@@ -7,7 +7,7 @@ use pingora::proxy::Session;
 use tokio::time::Instant;
 
 use crate::clock::UnixTime;
-use crate::gateway::{Forward, Gateway, Record};
+use crate::gateway::{Forward, Gateway, Outstanding, Record};
 use crate::identity_headers::ForwardedFor;
 use crate::listener::{ClientStream, HeadDeadline};
 use crate::message::{Authority, ConnectionInfo, RequestTarget, hex};
@@ -29,6 +29,10 @@ pub struct RequestContext {
     pub(super) record: Record,
     pub(super) forward: Option<Forward>,
     pub(super) attempts: usize,
+    /// The target that has the request.
+    pub(super) outstanding: Option<Outstanding>,
+    /// Targets to which no connection came about.
+    pub(super) tried: Vec<usize>,
     pub(super) target_name: Option<String>,
     pub(super) target_started: Option<Instant>,
     pub(super) target_time: Option<Duration>,
@@ -53,6 +57,8 @@ impl RequestContext {
             record: Record::default(),
             forward: None,
             attempts: 0,
+            outstanding: None,
+            tried: Vec::new(),
             target_name: None,
             target_started: None,
             target_time: None,
@@ -81,6 +87,7 @@ impl RequestContext {
 
     /// The next byte on this connection belongs to another request.
     pub(super) fn end(&mut self) {
+        self.outstanding = None;
         if let Some(deadline) = self.deadline.take().filter(|_| self.is_http1) {
             deadline.request_is_over();
         }

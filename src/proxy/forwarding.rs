@@ -12,33 +12,47 @@ use pingora::proxy::Session;
 use tokio::time::Instant;
 
 use super::context::RequestContext;
-use crate::gateway::{Target, TargetAddress, TargetGroup};
+use super::target_tls::TargetIdentities;
+use crate::clock::UnixTime;
+use crate::gateway::{ProtocolVersion, Target, TargetAddress, TargetGroup, Wanted};
+use crate::secret::Entropy;
 
 /// Connections that are tried for one request.
 pub(super) const MAX_ATTEMPTS: usize = 3;
+/// As many as servers usually allow (RFC 9113 §6.5.2); pingora's own default is one.
+const STREAMS_PER_CONNECTION: usize = 100;
 
-/// The next target in turn.
-pub(super) fn peer(context: &mut RequestContext) -> Result<Box<HttpPeer>> {
+/// The target for the request, or for another attempt at it.
+pub(super) fn peer(context: &mut RequestContext, identities: &TargetIdentities, entropy: &Entropy, now: UnixTime) -> Result<Box<HttpPeer>> {
     let Some(forward) = &context.forward else { return Error::e_explain(InternalError, "nothing to forward to") };
     let group = &forward.target_group;
-    let Some((index, turn)) = group.pick() else { return Error::e_explain(HTTPStatus(503), "no target") };
-    let target = &group.targets[index];
-    let mut peer = connect_to(group, target, turn)?;
+    let random = if group.balance.is_random() { entropy.bytes().map(u64::from_le_bytes).unwrap_or_default() } else { 0 };
+    context.outstanding = None;
+    let wanted = Wanted { sticky: forward.sticky.target, tried: &context.tried, random, now };
+    let Some(outstanding) = group.pick(wanted) else { return Error::e_explain(HTTPStatus(503), "no target") };
+    let target = outstanding.target();
+    let mut peer = connect_to(group, target, outstanding.turn)?;
     let timeouts = &group.timeouts;
-    peer.group_key = group.id + 1;
+    peer.group_key = group.id;
+    identities.apply(group, &mut peer);
     let options = &mut peer.options;
     options.connection_timeout = Some(timeouts.connect);
     options.total_connection_timeout = Some(timeouts.connect);
     options.read_timeout = Some(timeouts.response);
     options.write_timeout = Some(timeouts.response);
     options.idle_timeout = Some(timeouts.idle);
-    if let Some(tls) = &group.tls {
-        options.verify_cert = tls.verify;
-        options.verify_hostname = tls.verify;
+    match group.protocol_version {
+        ProtocolVersion::Http1 => options.set_http_version(1, 1),
+        // No way back to HTTP/1.1: what the file says is what the target speaks, or 502.
+        ProtocolVersion::Http2 | ProtocolVersion::Grpc => {
+            options.set_http_version(2, 2);
+            options.max_h2_streams = STREAMS_PER_CONNECTION;
+        }
     }
     context.attempts += 1;
     context.target_name = Some(target.name.clone());
     context.target_started = Some(Instant::now());
+    context.outstanding = Some(outstanding);
     Ok(Box::new(peer))
 }
 
@@ -64,6 +78,8 @@ pub(super) fn prepare(original: &RequestHeader, upstream: &mut RequestHeader, co
     else {
         return Error::e_explain(InternalError, "nothing to forward");
     };
+    let authority = forward.rewritten.authority.as_ref().unwrap_or(authority);
+    let target = forward.rewritten.target.as_ref().unwrap_or(target);
     let gateway = &context.gateway;
     for name in gateway.protected.found_in(&upstream.headers) {
         while upstream.remove_header(&name).is_some() {}
@@ -92,7 +108,12 @@ pub(super) fn prepare(original: &RequestHeader, upstream: &mut RequestHeader, co
 }
 
 /// Notes what the target answered. It can neither set our cookies (threat S18) nor switch protocols unasked.
-pub(super) fn inspect_response(session: &Session, response: &mut ResponseHeader, context: &mut RequestContext) -> Result<()> {
+pub(super) fn inspect_response(
+    session: &Session,
+    response: &mut ResponseHeader,
+    context: &mut RequestContext,
+    now: UnixTime,
+) -> Result<()> {
     if response.status.as_u16() == 101 && !session.is_upgrade_req() {
         return Err(Error::explain(InvalidHTTPHeader, "a 101 that nobody asked for").into_up());
     }
@@ -113,6 +134,22 @@ pub(super) fn inspect_response(session: &Session, response: &mut ResponseHeader,
         for value in kept {
             response.append_header(SET_COOKIE, value)?;
         }
+    }
+    if !response.status.is_informational() || response.status.as_u16() == 101 {
+        remember_target(response, context, now)?;
+    }
+    Ok(())
+}
+
+/// Keeps the visitor with the target that has answered.
+fn remember_target(response: &mut ResponseHeader, context: &RequestContext, now: UnixTime) -> Result<()> {
+    let (Some(forward), Some(outstanding), Some(forwarded)) = (&context.forward, &context.outstanding, &context.forwarded) else {
+        return Ok(());
+    };
+    let sealer = &context.gateway.authentication.sealer;
+    let set = forward.sticky.set_cookies(&forward.target_group, outstanding.index, &response.headers, forwarded.scheme, sealer, now);
+    for cookie in set {
+        response.append_header(SET_COOKIE, cookie)?;
     }
     Ok(())
 }

@@ -5,15 +5,19 @@ mod dry_run;
 mod forwarding;
 mod logging;
 mod reading;
+mod target_tls;
+mod tunnel;
 mod writing;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use http::StatusCode;
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, HttpPeer};
+use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use tokio::time::Instant;
 
@@ -23,6 +27,7 @@ use crate::secret::Entropy;
 use crate::telemetry::{AccessLog, Metrics};
 use context::RequestContext;
 pub use dry_run::DryRun;
+pub use target_tls::TargetIdentities;
 
 /// Everything that the phases need.
 pub struct Proxy {
@@ -32,6 +37,7 @@ pub struct Proxy {
     pub entropy: Entropy,
     pub metrics: Arc<Metrics>,
     pub access_log: Arc<AccessLog>,
+    pub target_identities: TargetIdentities,
 }
 
 #[async_trait]
@@ -80,16 +86,36 @@ impl ProxyHttp for Proxy {
     }
 
     async fn upstream_peer(&self, _session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
-        forwarding::peer(context)
+        forwarding::peer(context, &self.target_identities, &self.entropy, self.clock.now())
     }
 
     fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, context: &mut RequestContext, mut error: Box<Error>) -> Box<Error> {
         if let Some(forward) = &context.forward {
             self.metrics.connect_error(&forward.target_group.name);
+            if let Some(outstanding) = &context.outstanding {
+                outstanding.target().health.refused(self.clock.now());
+                context.tried.push(outstanding.index);
+            }
             // Nothing has been sent yet: the next target may have it, whatever the method.
             error.set_retry(context.attempts < forward.target_group.targets.len().min(forwarding::MAX_ATTEMPTS));
         }
         error
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        reused: bool,
+        _peer: &HttpPeer,
+        _fd: std::os::unix::io::RawFd,
+        _digest: Option<&Digest>,
+        context: &mut RequestContext,
+    ) -> Result<()> {
+        // A connection of before says nothing about whether the target takes new ones.
+        if let Some(outstanding) = context.outstanding.as_ref().filter(|_| !reused) {
+            outstanding.target().health.connected();
+        }
+        Ok(())
     }
 
     async fn upstream_request_filter(
@@ -107,11 +133,15 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
-        forwarding::inspect_response(session, response, context)
+        forwarding::inspect_response(session, response, context, self.clock.now())?;
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            tunnel::watch(session, context, &self.clock);
+        }
+        Ok(())
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
-        writing::target_failed(session, error, context).await
+        writing::target_failed(session, error, context, self.clock.now()).await
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut RequestContext) {

@@ -22,16 +22,7 @@ impl Index {
     pub(super) fn of<T>(rules: &[Rule<T>]) -> Self {
         let mut index = Self::default();
         for (position, rule) in rules.iter().enumerate() {
-            let hosts = keys(&rule.conditions, |condition| match condition {
-                Condition::HostHeader(hosts) => Some(hosts.iter().map(|host| host.literal().map(Box::from)).collect()),
-                _ => None,
-            });
-            let segments = keys(&rule.conditions, |condition| match condition {
-                Condition::PathPattern(paths) => {
-                    Some(paths.iter().map(|path| first_literal_segment(path.source()).map(Box::from)).collect())
-                }
-                _ => None,
-            });
+            let (hosts, segments) = keys_of(&rule.conditions);
             for host in &hosts {
                 let by_segment = match host {
                     Some(host) => index.by_host.entry(host.clone()).or_default(),
@@ -43,6 +34,20 @@ impl Index {
             }
         }
         index
+    }
+
+    /// The rules that can match whatever a rule with these conditions matches: the only ones that can stand in its way.
+    pub(super) fn rivals(&self, conditions: &[Condition]) -> impl Iterator<Item = usize> {
+        let (hosts, segments) = keys_of(conditions);
+        let mut found: Vec<usize> = Vec::new();
+        // One key of each kind is enough: what takes all requests takes those of the first alternative.
+        let (host, segment) = (hosts[0].as_deref(), segments[0].as_deref());
+        for by_segment in host.and_then(|host| self.by_host.get(host)).into_iter().chain([&self.any_host]) {
+            found.extend(segment.and_then(|segment| by_segment.by_segment.get(segment)).into_iter().flatten());
+            found.extend(&by_segment.any_segment);
+        }
+        found.sort_unstable();
+        found.into_iter()
     }
 
     /// The first candidate, in order of priority, for which `holds`.
@@ -78,11 +83,27 @@ impl BySegment {
     }
 }
 
+/// A text that a request must have; `None` where any will do.
+type Key = Option<Box<str>>;
+
+/// What a request must have for these conditions: hosts and first segments; neither list is empty.
+fn keys_of(conditions: &[Condition]) -> (Vec<Key>, Vec<Key>) {
+    let hosts = keys(conditions, |condition| match condition {
+        Condition::HostHeader(hosts) => Some(hosts.iter().map(|host| host.literal().map(Box::from)).collect()),
+        _ => None,
+    });
+    let segments = keys(conditions, |condition| match condition {
+        Condition::PathPattern(paths) => Some(paths.iter().map(|path| first_literal_segment(path.source()).map(Box::from)).collect()),
+        _ => None,
+    });
+    (hosts, segments)
+}
+
 /// What the first condition of a kind demands: one key for each alternative, `None` among them when one of them has none.
 /// A rule without such a condition, or with too many alternatives, stands where every request looks.
-fn keys(conditions: &[Condition], of: impl Fn(&Condition) -> Option<Vec<Option<Box<str>>>>) -> Vec<Option<Box<str>>> {
+fn keys(conditions: &[Condition], of: impl Fn(&Condition) -> Option<Vec<Key>>) -> Vec<Key> {
     match conditions.iter().find_map(of) {
-        Some(keys) if keys.len() <= MAX_ALTERNATIVES && keys.iter().all(Option::is_some) => keys,
+        Some(keys) if (1..=MAX_ALTERNATIVES).contains(&keys.len()) && keys.iter().all(Option::is_some) => keys,
         _ => vec![None],
     }
 }

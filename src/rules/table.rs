@@ -74,8 +74,12 @@ impl<T> RuleTable<T> {
     pub fn shadowed(&self) -> Vec<(u32, u32)> {
         let takes_all =
             |early: &Rule<T>, late: &Rule<T>| early.conditions.iter().all(|wide| late.conditions.iter().any(|narrow| wide.covers(narrow)));
-        let earlier = |index: usize| self.rules[..index].iter().find(|early| takes_all(early, &self.rules[index]));
-        (0..self.rules.len()).filter_map(|index| Some((self.rules[index].priority, earlier(index)?.priority))).collect()
+        let shadow = |(position, late): (usize, &Rule<T>)| {
+            let mut earlier = self.index.rivals(&late.conditions).take_while(|rival| *rival < position);
+            let early = earlier.find(|rival| takes_all(&self.rules[*rival], late))?;
+            Some((late.priority, self.rules[early].priority))
+        };
+        self.rules.iter().enumerate().filter_map(shadow).collect()
     }
 
     pub fn all(&self) -> impl Iterator<Item = &T> {
@@ -143,6 +147,23 @@ mod tests {
             let table = RuleTable::new(of().collect(), 0);
             prop_assert_eq!(found(&table, &host, &path), Ok(plainly.map_or(0, |rule| rule.priority)));
         }
+    }
+
+    #[test]
+    fn rules_that_can_never_match_are_found() {
+        let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let of = |priority, hosts: &[&str], paths: &[&str]| rule(priority, &texts(hosts), &texts(paths));
+        let rules = vec![
+            of(1, &["a.x"], &["/api/*"]),
+            of(2, &["a.x"], &["/api/v1/*", "/api/v2"]),
+            of(3, &["b.x"], &["/api/v1"]),
+            of(4, &[], &["/static*"]),
+            of(5, &["b.x"], &["/static/css/*"]),
+            of(6, &["*.x"], &["/s*"]),
+            of(7, &["b.x"], &["/s2", "/t"]),
+            of(8, &[], &["/s*"]),
+        ];
+        assert_eq!(RuleTable::new(rules, 0).shadowed(), [(2, 1), (5, 4)]);
     }
 
     #[test]

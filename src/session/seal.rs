@@ -15,15 +15,18 @@ use crate::secret::{Entropy, EntropyError, Secret};
 pub enum Purpose {
     Session,
     LoginState,
+    /// Which target group and target a visitor had before.
+    Stickiness,
 }
 
 impl Purpose {
-    const ALL: [Self; 2] = [Self::Session, Self::LoginState];
+    const ALL: [Self; 3] = [Self::Session, Self::LoginState, Self::Stickiness];
 
     fn label(self) -> &'static [u8] {
         match self {
             Self::Session => b"vestibule session 1",
             Self::LoginState => b"vestibule login state 1",
+            Self::Stickiness => b"vestibule stickiness 1",
         }
     }
 }
@@ -137,13 +140,14 @@ impl Derived {
             expand(&secret, purpose.label(), &mut *bytes)?;
             UnboundKey::new(&AES_256_GCM, &*bytes).map(LessSafeKey::new).map_err(|_| SealError::NoKey)
         };
-        Ok(Self { id, by_purpose: [purpose_key(Purpose::Session)?, purpose_key(Purpose::LoginState)?] })
+        Ok(Self { id, by_purpose: [purpose_key(Purpose::Session)?, purpose_key(Purpose::LoginState)?, purpose_key(Purpose::Stickiness)?] })
     }
 
     fn of(&self, purpose: Purpose) -> &LessSafeKey {
         match purpose {
             Purpose::Session => &self.by_purpose[0],
             Purpose::LoginState => &self.by_purpose[1],
+            Purpose::Stickiness => &self.by_purpose[2],
         }
     }
 }

@@ -165,7 +165,7 @@ fn schema_in_the_repository_is_what_the_program_prints() {
 }
 
 /// Headings of docs/configuration.md and the definition of the schema whose keys stand below them. `None`: the root.
-const SECTIONS: [(&str, Option<&str>); 23] = [
+const SECTIONS: [(&str, Option<&str>); 26] = [
     ("## Top level", None),
     ("## `listeners[]`", Some("Listener")),
     ("### `certificates[]`", Some("Certificate")),
@@ -175,12 +175,15 @@ const SECTIONS: [(&str, Option<&str>); 23] = [
     ("### Conditions", Some("Condition")),
     ("## Actions", Some("Action")),
     ("### `authenticate`", Some("Authenticate")),
+    ("### `forward`", Some("WeightedForward")),
+    ("### `forward.target_groups[]`", Some("WeightedTargetGroup")),
     ("### `redirect`", Some("Redirect")),
     ("### `fixed_response`", Some("FixedResponse")),
     ("### `http_header`", Some("HttpHeader")),
     ("### `query_string`", Some("QueryPair")),
     ("## `identity_providers.*`", Some("IdentityProvider")),
     ("## `target_groups.*`", Some("TargetGroup")),
+    ("### `stickiness`", Some("Stickiness")),
     ("### `health_check`", Some("HealthCheck")),
     ("### `timeouts`", Some("Timeouts")),
     ("## `sessions`", Some("Sessions")),

@@ -105,3 +105,28 @@ fn the_headers_are_those_that_a_target_really_receives() {
     real.sort();
     assert_eq!(told, real);
 }
+
+#[test]
+fn a_past_request_is_told_by_the_id_that_the_page_showed() {
+    let world = World::start();
+    let mut browser = world.browser();
+    let page = browser.get("/oauth2/idpresponse?code=a-secret-code&state=x");
+    let line = world.gateway.access_lines_with(1, |line| line["error_reason"] == "AuthInvalidStateParam").remove(0);
+    let id = line["request_id"].as_str().unwrap();
+    assert!(page.text().contains(id));
+
+    let ask = |arguments: &[&str]| {
+        let output = vestibule().args(["explain", "--config"]).arg(world.gateway.configuration_file()).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (status, told, _) = ask(&["--request-id", &id[..6]]);
+    assert_eq!(status, Some(0));
+    for wanted in ["AuthInvalidStateParam", "the state is not one of ours", "  do  ", "401  failed"] {
+        assert!(told.contains(wanted), "{wanted:?} is missing in:\n{told}");
+    }
+    assert!(!told.contains("a-secret-code"));
+    for (wrong, because) in [("7f3", "at least four"), ("zzzz", "is not a request id"), ("0123456789abcdef", "has no request")] {
+        let (status, _, error) = ask(&["--request-id", wrong]);
+        assert!(status == Some(2) && error.contains(because), "{wrong}: {status:?} {error}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -112,6 +113,20 @@ fn an_imported_alb_passes_check_and_decides_as_before() {
     let told = explain(folder.path(), &[&["--url", "https://app.example.com/"][..], &signed_in].concat());
     assert_eq!(told["forward"]["targets"], json!(["10.0.1.11:8080", "10.0.2.12:8081"]));
     assert_eq!(told["authentication"]["identity_provider"], "example-staff");
+    let told = explain(folder.path(), &[&["--url", "https://app.example.com/shop/x"][..], &signed_in].concat());
+    let weights = json!([{"target_group": "canary", "weight": 10}, {"target_group": "web", "weight": 90}]);
+    assert_eq!(told["forward"]["weights"], weights);
+    for entry in [
+        "stickiness: 1h",
+        "stickiness: { type: lb_cookie, duration: 1d }",
+        "load_balancing_algorithm: least_outstanding_requests",
+        "protocol_version: grpc",
+    ] {
+        let lines = text(&imported.stdout).lines();
+        assert_eq!(lines.filter(|line| line.trim() == entry).count(), 1, "{entry}");
+    }
+    let told = explain(folder.path(), &["--url", "https://app.example.com/rewritten/x?y=1"]);
+    assert_eq!((&told["rule"], &told["forward"]["request"]), (&json!("95"), &json!("GET /x?y=1")));
 }
 
 #[test]
@@ -119,11 +134,8 @@ fn what_was_left_out_is_a_comment_in_its_place_and_a_line() {
     let imported = import(Path::new("."), &fixtures());
     let (configuration, lines) = (text(&imported.stdout), text(&imported.stderr));
     for said in [
-        "weighted target groups (canary 10, web 90) are not supported by this version: web gets everything",
         "jwt-validation is not supported by this version. Closed (503) until you decide what stands here",
         "i-0123456789abcdef0 is an instance, of which AWS does not tell the address here: write it in its place",
-        "stickiness is not supported by this version",
-        "least_outstanding_requests is not supported by this version: targets take turns",
         "the health check asked port 9000; here it asks the port of the target",
         "an ALB believes any certificate of a target; here it is verified. verify: false would do as the ALB does",
         "target 10.0.2.13 is being taken out, and was left out",
@@ -135,7 +147,7 @@ fn what_was_left_out_is_a_comment_in_its_place_and_a_line() {
     assert!(configuration.contains("client_secret: { file: secrets/example-staff }"));
     assert!(lines.contains("put it in secrets/example-staff"), "{lines}");
     assert!(configuration.contains("# arn:aws:acm:eu-west-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"));
-    assert!(lines.contains("target groups to which no rule forwards were left out: canary, old-batch, report"));
+    assert!(lines.contains("target groups to which no rule forwards were left out: old-batch, report"));
     assert!(configuration.contains("timeouts: { response: 2m }") && configuration.contains("session_timeout: 12h"));
     assert!(configuration.contains("signer: arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/edge/50dc6c495c0c9188"));
 }
@@ -150,7 +162,7 @@ fn what_cannot_be_carried_over_is_closed_and_not_left_open() {
     });
     let imported = import(sources.path(), &files);
     let folder = moved(text(&imported.stdout));
-    for (path, rule) in [("/machine/x", "80"), ("/rewritten/x", "95"), ("/report", "96"), ("/office/x", "50")] {
+    for (path, rule) in [("/machine/x", "80"), ("/report", "96"), ("/office/x", "50")] {
         let url = format!("https://app.example.com{path}");
         let told = explain(folder.path(), &["--url", &url, "--source-ip", "198.51.100.7", "--claims", "claims.json"]);
         assert_eq!((&told["rule"], &told["answer"]["status"]), (&json!(rule), &json!(503)), "{path}");
@@ -327,6 +339,13 @@ fn a_manifest_that_cannot_be_understood_is_named_with_its_fault() {
     }
 }
 
+/// A folder with a session key: stickiness seals its cookies.
+static KEY: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    write_private(&folder.path().join("session.key"), &session_key(&Secrets::default()));
+    folder
+});
+
 /// Imports a plain listener, and reads the result as `serve` would; the body of its default answer.
 fn body_after_import(listeners: &Value, more: &[Value]) -> Vec<u8> {
     let files: Vec<Vec<u8>> = [listeners].into_iter().chain(more).map(|value| serde_json::to_vec(value).unwrap()).collect();
@@ -336,7 +355,7 @@ fn body_after_import(listeners: &Value, more: &[Value]) -> Vec<u8> {
     let (compiled, report) = vestibule::config::load_bytes(
         imported.configuration.as_bytes(),
         "imported.yaml",
-        Path::new("."),
+        KEY.path(),
         &vestibule::clients::system_entropy(),
         vestibule::clock::UnixTime(1_800_000_000),
         connect,
@@ -386,6 +405,11 @@ proptest! {
             "RuleArn": format!("arn:aws:x:listener-rule/app/a/b/c/{number}"), "Priority": (number + 1).to_string(),
             "Conditions": [condition], "Actions": [action],
         });
+        let rewriting = |number: usize, kind: &str, config: &str, rewrites: Value| {
+            let mut rule = rule(number, json!({"Field": "path-pattern", "Values": ["/r"]}), json!({"Type": "forward", "TargetGroupArn": "g"}));
+            rule["Transforms"] = json!([{"Type": kind, config: {"Rewrites": rewrites}}]);
+            rule
+        };
         let fixed = json!({"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200", "ContentType": text(0)}});
         let rules = json!({"Rules": [
             rule(0, json!({"Field": "host-header", "Values": [text(1), text(2)]}), fixed.clone()),
@@ -403,13 +427,22 @@ proptest! {
             rule(11, json!({"Field": "path-pattern", "Values": ["/y"]}), json!({"Type": "forward", "TargetGroupArn": text(15)})),
             rule(12, json!({"Field": "path-pattern", "Values": ["/z"]}), json!({"Type": text(16)})),
             default_rule(),
+            rule(16, json!({"Field": "path-pattern", "Values": ["/w"]}), json!({"Type": "forward", "ForwardConfig": {
+                "TargetGroups": [{"TargetGroupArn": "g", "Weight": texts[1].len()}, {"TargetGroupArn": text(15), "Weight": texts[2].len() * 100}],
+                "TargetGroupStickinessConfig": {"Enabled": true, "DurationSeconds": texts[3].len() * 100_000}}})),
+            rewriting(13, "url-rewrite", "UrlRewriteConfig", json!([{"Regex": text(3), "Replace": text(4)}])),
+            rewriting(14, "host-header-rewrite", "HostHeaderRewriteConfig", json!([{"Regex": "a(b)", "Replace": text(5)}])),
+            rewriting(15, text(6), "UrlRewriteConfig", json!([])),
         ]});
         let groups = json!({"TargetGroups": [{
             "TargetGroupArn": "g", "TargetGroupName": text(17), "HealthCheckPath": text(18), "HealthCheckPort": text(19),
-            "Matcher": {"HttpCode": text(20)}, "ProtocolVersion": "GRPC",
+            "Matcher": {"HttpCode": text(20), "GrpcCode": text(20)}, "ProtocolVersion": if texts[20].len() % 2 == 0 { "GRPC" } else { "HTTP2" },
         }]});
         let health = json!({"TargetHealthDescriptions": [{"Target": {"Id": text(21)}}]});
-        let attributes = json!({"Attributes": [{"Key": "load_balancing.algorithm.type", "Value": text(22)}, {"Key": text(23), "Value": "true"}]});
+        let attributes = json!({"Attributes": [
+            {"Key": "load_balancing.algorithm.type", "Value": text(22)}, {"Key": "slow_start.duration_seconds", "Value": text(19)},
+            {"Key": "stickiness.enabled", "Value": "true"}, {"Key": "stickiness.type", "Value": "app_cookie"},
+            {"Key": "stickiness.app_cookie.cookie_name", "Value": text(5)}, {"Key": text(23), "Value": "true"}]});
         let load_balancer = json!({"LoadBalancers": [{"LoadBalancerArn": text(0), "LoadBalancerName": text(1), "DNSName": text(2)}]});
         let body = body_after_import(&plain_listener("404", text(0)), &[rules, groups, health, attributes, load_balancer]);
         prop_assert_eq!(body, b"404");

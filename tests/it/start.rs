@@ -130,6 +130,18 @@ fn c01_fault_is_refused_with_its_place() {
         ("no target", "targets: [\"127.0.0.1:9\"]", "targets: []", "targets: []"),
         ("a target that is no address", "targets: [\"127.0.0.1:9\"]", "targets: [\"127.0.0.1\"]", "targets:"),
         ("a pattern without a value", "path_pattern: [\"/public*\"]", "path_pattern: []", "path_pattern: []"),
+        (
+            "a rewrite that is no expression",
+            "- priority: 10",
+            "- transforms: {url_rewrite: {regex: \"(\", replace: x}}\n        priority: 10",
+            "url_rewrite",
+        ),
+        (
+            "a rewrite to no group",
+            "- priority: 10",
+            "- transforms: {host_header_rewrite: {regex: a, replace: $1}}\n        priority: 10",
+            "replace: $1",
+        ),
         ("broken YAML", "  corporate:\n", "  corporate: [\n", "type: oidc"),
         ("a tab", "    type: oidc", "\ttype: oidc", "\ttype"),
     ] {
@@ -208,6 +220,50 @@ fn c01_all_faults_are_reported_at_once() {
         }
         assert!(said.contains("corporate"), "{command}: no hint at the right name in\n{said}");
     }
+}
+
+#[test]
+fn what_was_probably_not_meant_is_warned_about() {
+    let folder = Folder::new();
+    let rule = |priority: u32, conditions: &str| {
+        format!("      - priority: {priority}\n        conditions: [{conditions}]\n        actions: [{{forward: app}}]\n")
+    };
+    let rules = rule(20, "{path_pattern: [/public/open*]}") + &rule(30, "{host_header: [App.test, other.test, \"*.test\"]}");
+    let configuration = folder
+        .with("    default_actions:\n", &format!("{rules}    default_actions:\n"))
+        .replacen("      - authenticate:\n          identity_provider: corporate\n          session_timeout: 1h\n", "", 1)
+        .replacen("client_secret: secret-of-the-client", "client_secret: {file: other.key}", 1);
+    std::fs::write(folder.path().join("vestibule.yaml"), &configuration).unwrap();
+    let output =
+        vestibule().args(["check", "--config", "vestibule.yaml"]).current_dir(folder.path()).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for (marker, words) in [
+        ("priority: 20", "rule 10 takes every such request first"),
+        ("other.test", "does not serve other.test"),
+        ("- forward: app\nidentity", "without signing in"),
+    ] {
+        assert!(names(&said, place(&configuration, marker)) && said.contains(words), "{marker}: {words} is not in\n{said}");
+    }
+    assert!(said.contains("3 warnings"), "{said}");
+}
+
+#[test]
+fn c01_faults_of_form_and_of_meaning_are_reported_together_and_without_echoes() {
+    let folder = Folder::new();
+    let configuration = folder
+        .with("certificate: server.pem", "certificate: nothing.pem")
+        .replacen("session_timeout: 1h", "session_timeout: soon", 1)
+        .replacen("targets:", "tagrets:", 1);
+    std::fs::write(folder.path().join("vestibule.yaml"), &configuration).unwrap();
+    let output =
+        vestibule().args(["check", "--config", "vestibule.yaml"]).current_dir(folder.path()).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    for marker in ["nothing.pem", "soon", "tagrets"] {
+        assert!(names(&said, place(&configuration, marker)), "{marker} is not named in\n{said}");
+    }
+    // The target group and the action that could not be read are missing to nobody.
+    assert!(!said.contains("is called") && !said.contains("there is no action"), "an echo in\n{said}");
 }
 
 #[test]

@@ -9,11 +9,13 @@ use http::HeaderValue;
 use super::Providers;
 use super::context::Context;
 use super::targets::Groups;
-use crate::authentication::{Authenticate, NONCE_COOKIE, OnUnauthenticatedRequest};
+use crate::authentication::{Authenticate, OnUnauthenticatedRequest};
 use crate::config::raw::{self, Action, ActionKind, Protocol};
 use crate::config::reader::{Located, nearest_word};
 use crate::config::report::Fault;
-use crate::gateway::{FixedResponse, Redirect, RoutingAction, RuleActions};
+use crate::gateway::{
+    FixedResponse, ForwardAction, RESERVED_COOKIE_PREFIX, Redirect, RoutingAction, RuleActions, Transforms, WeightedTargetGroup,
+};
 use crate::session::SessionCookie;
 
 /// Names that an action may refer to.
@@ -57,10 +59,7 @@ pub(super) fn actions(context: &mut Context<'_>, raw: &Located<Vec<Action>>, pri
                 );
                 sound = false;
             }
-            ActionKind::Forward(name) => match place.groups.get(&name.value) {
-                Some(group) => routing = Some(RoutingAction::Forward(group.clone())),
-                None => unknown(context, name, "target group", &place.names.groups),
-            },
+            ActionKind::Forward(raw) => routing = forward(context, action, raw, place),
             ActionKind::Redirect(raw) => routing = redirect(context, action, raw),
             ActionKind::FixedResponse(raw) => routing = fixed_response(context, raw),
         }
@@ -70,7 +69,7 @@ pub(super) fn actions(context: &mut Context<'_>, raw: &Located<Vec<Action>>, pri
     }
     let name = if priority == 0 { "default".into() } else { priority.to_string().into() };
     let routing = routing?;
-    sound.then_some(RuleActions { name, priority, authenticate, routing })
+    sound.then_some(RuleActions { name, priority, authenticate, routing, transforms: Transforms::default() })
 }
 
 /// A name that is in the file has faults of its own, which are reported where they are.
@@ -109,7 +108,8 @@ fn authenticate(
     if let Some(at) = &raw.session_cookie_name {
         let sound = (1..=64).contains(&cookie.len())
             && cookie.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-        if !sound || cookie.eq_ignore_ascii_case(NONCE_COOKIE) {
+        // ALB reserves the prefix: such a name would meet the cookies of stickiness, or the one that binds a login.
+        if !sound || cookie.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_COOKIE_PREFIX)) {
             context.error(at, format!("{cookie:?} cannot name the session cookie"));
         }
     }
@@ -139,6 +139,41 @@ fn authenticate(
         extra_params: extra.iter().map(|(name, at)| (name.clone(), at.value.value.clone())).collect(),
         allow_cors_preflight: raw.allow_cors_preflight.unwrap_or(false),
     })
+}
+
+fn forward(context: &mut Context<'_>, action: &Action, raw: &raw::Forward, place: &Place<'_>) -> Option<RoutingAction> {
+    let mut groups: Vec<WeightedTargetGroup> = Vec::new();
+    let mut sound = true;
+    for weighted in &raw.target_groups {
+        let weight = weighted.weight.as_ref().map_or(1, |at| at.value);
+        if let Some(at) = weighted.weight.as_ref().filter(|_| weight > 999) {
+            context.error(at, "a weight is between 0 and 999");
+        }
+        match place.groups.get(&weighted.name.value) {
+            Some(group) if groups.iter().any(|known| Arc::ptr_eq(&known.group, group)) => {
+                context.error(&weighted.name, format!("{} is given twice", weighted.name.value));
+            }
+            Some(group) => groups.push(WeightedTargetGroup { group: group.clone(), weight }),
+            None => {
+                unknown(context, &weighted.name, "target group", &place.names.groups);
+                sound = false;
+            }
+        }
+    }
+    let fault = match raw.target_groups.len() {
+        1..=5 if sound && groups.iter().all(|weighted| weighted.weight == 0) => Some("every weight is 0: nothing would be forwarded"),
+        1..=5 => None,
+        _ => Some("a forward has between 1 and 5 target groups"),
+    };
+    if let Some(fault) = fault {
+        context.push(Fault::error(action.path.clone(), fault).at(action.span));
+        return None;
+    }
+    let stickiness = raw.stickiness.as_ref().map(|at| super::targets::sticky_duration(context, at));
+    if let Some(at) = &raw.stickiness {
+        super::targets::require_session_key(context, at);
+    }
+    sound.then_some(RoutingAction::Forward(ForwardAction { groups, stickiness }))
 }
 
 fn redirect(context: &mut Context<'_>, action: &Action, raw: &raw::Redirect) -> Option<RoutingAction> {

@@ -10,6 +10,9 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::context::Context;
 use crate::config::raw;
+use crate::config::reader::Located;
+use crate::gateway::ClientCertificate;
+use crate::secret::Secret;
 
 /// A certificate that can be served.
 #[derive(Debug, Clone)]
@@ -74,6 +77,47 @@ pub(super) fn open(context: &mut Context<'_>, raw: &raw::Certificate) -> Option<
         return None;
     }
     Some(ServerCertificate { name: raw.certificate.value.clone(), key: Arc::new(key), names, expires_at })
+}
+
+/// Authorities, DER.
+pub(super) fn authorities(context: &mut Context<'_>, at: &Located<String>) -> Option<Vec<Vec<u8>>> {
+    let pem = context.file(at)?;
+    let mut store = rustls::RootCertStore::empty();
+    let mut authorities = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let read = certificate.map_err(|error| error.to_string()).and_then(|certificate| {
+            inspect(&certificate)?;
+            store.add(certificate.clone()).map_err(|error| error.to_string())?;
+            Ok(certificate.to_vec())
+        });
+        match read {
+            Ok(certificate) => authorities.push(certificate),
+            Err(error) => {
+                context.error(at, format!("{}: {error}", at.value));
+                return None;
+            }
+        }
+    }
+    if authorities.is_empty() {
+        context.error(at, format!("{} holds no certificate in PEM", at.value));
+        return None;
+    }
+    Some(authorities)
+}
+
+/// A certificate that is shown to targets.
+pub(super) fn open_client(context: &mut Context<'_>, raw: &raw::Certificate) -> Option<ClientCertificate> {
+    let sound = open(context, raw)?;
+    let chain: Vec<Vec<u8>> = sound.key.cert.iter().map(|certificate| certificate.to_vec()).collect();
+    if let Some(error) = sound.key.cert.iter().find_map(|certificate| inspect(certificate).err()) {
+        context.error(&raw.certificate, format!("{}: {error}", raw.certificate.value));
+        return None;
+    }
+    let key_pem = context.file(&raw.private_key).map(zeroize::Zeroizing::new)?;
+    let chain_pem = context.file(&raw.certificate)?;
+    let key = PrivateKeyDer::from_pem_slice(&key_pem).ok()?;
+    let pem = [key_pem.as_slice(), b"\n", &chain_pem].concat();
+    Some(ClientCertificate { chain, private_key: Secret::new(key.secret_der().to_vec()), pem: Secret::new(pem) })
 }
 
 fn inspect(leaf: &CertificateDer<'_>) -> Result<(Vec<String>, i64), String> {

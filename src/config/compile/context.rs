@@ -13,12 +13,14 @@ use crate::secret::Secret;
 pub(in crate::config) struct Context<'f> {
     base: PathBuf,
     pub(super) now: UnixTime,
+    /// Whether the file names a session key, be it sound or not.
+    pub(super) names_session_key: bool,
     faults: &'f mut Faults,
 }
 
 impl<'f> Context<'f> {
     pub(in crate::config) fn new(base: &Path, now: UnixTime, faults: &'f mut Faults) -> Self {
-        Self { base: base.to_owned(), now, faults }
+        Self { base: base.to_owned(), now, names_session_key: false, faults }
     }
 
     pub(super) fn push(&mut self, fault: Fault) {

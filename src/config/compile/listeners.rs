@@ -1,5 +1,7 @@
 //! `listeners`: addresses, certificates, names and rules.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,7 +12,9 @@ use super::actions::{self, Names};
 use super::certificates::{self, ServerCertificate};
 use super::conditions;
 use super::context::Context;
+use super::doubts;
 use super::targets::Groups;
+use super::transforms;
 use crate::config::raw::{self, Listener, MinimumVersion, Protocol};
 use crate::config::reader::{Located, Seconds};
 use crate::gateway::{HostNames, ListenerRules};
@@ -132,7 +136,7 @@ fn rules(
     let place = actions::Place { scheme: protocol(raw), is_behind_proxy: !trusted_proxies.is_empty(), providers, groups, names };
     let mut table = Vec::new();
     let mut sound = true;
-    let mut priorities: Vec<&Located<u32>> = Vec::new();
+    let mut priorities = HashMap::new();
     for rule in &raw.rules {
         check_priority(context, &rule.priority, &mut priorities);
         if rule.conditions.value.is_empty() {
@@ -144,6 +148,7 @@ fn rules(
         }
         let conditions: Vec<_> = rule.conditions.value.iter().map(|condition| conditions::condition(context, condition)).collect();
         let then = actions::actions(context, &rule.actions, rule.priority.value, &place);
+        let then = transforms::add(context, rule.transforms.as_ref(), then);
         match (conditions.into_iter().collect::<Option<Vec<_>>>(), then) {
             (Some(conditions), Some(then)) => table.push(Rule { priority: rule.priority.value, conditions, then }),
             _ => sound = false,
@@ -156,28 +161,24 @@ fn rules(
     };
     let port = raw.address.value.parse::<SocketAddr>().map(|address| address.port()).unwrap_or_default();
     let table = RuleTable::new(table, default);
-    for (late, early) in table.shadowed() {
-        let place = |priority: u32| raw.rules.iter().find(|rule| rule.priority.value == priority).map(|rule| &rule.priority);
-        if let (Some(late), Some(early)) = (place(late), place(early)) {
-            context.warn(
-                late,
-                format!("can never match: rule {} takes every such request first (line {})", early.value, early.span.line),
-                "give it a lower priority number, or remove it",
-            );
-        }
-    }
+    doubts::voice(context, raw, &table, &hosts);
     sound.then(|| ListenerRules { name: raw.address.value.clone(), scheme, hosts, trusted_proxies, rules: table, port })
 }
 
-fn check_priority<'r>(context: &mut Context<'_>, priority: &'r Located<u32>, seen: &mut Vec<&'r Located<u32>>) {
+/// `seen` maps each priority to the line where it stands first.
+fn check_priority(context: &mut Context<'_>, priority: &Located<u32>, seen: &mut HashMap<u32, usize>) {
     if !(1..=50_000).contains(&priority.value) {
         context.error(priority, "a priority is between 1 and 50000");
     }
-    if let Some(first) = seen.iter().find(|first| first.value == priority.value) {
-        let line = first.span.line;
-        context.error(priority, format!("priority {} is given twice; first on line {line}", priority.value));
+    match seen.entry(priority.value) {
+        Entry::Occupied(first) => {
+            let line = first.get();
+            context.error(priority, format!("priority {} is given twice; first on line {line}", priority.value));
+        }
+        Entry::Vacant(place) => {
+            place.insert(priority.span.line);
+        }
     }
-    seen.push(priority);
 }
 
 fn networks(context: &mut Context<'_>, raw: &Located<Vec<Located<String>>>) -> Vec<IpNet> {

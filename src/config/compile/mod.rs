@@ -4,11 +4,13 @@ mod actions;
 mod certificates;
 mod conditions;
 mod context;
+mod doubts;
 mod listeners;
 mod providers;
 mod sessions;
 mod settings;
 mod targets;
+mod transforms;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -56,6 +58,7 @@ pub(super) fn compile(
     faults: &mut Faults,
 ) -> Option<Compiled> {
     let mut context = Context::new(base, now, faults);
+    context.names_session_key = root.sessions.as_ref().is_some_and(|sessions| !sessions.keys.value.is_empty());
     let providers = providers::compile(&mut context, &root.identity_providers, connect);
     let groups = targets::compile(&mut context, &root.target_groups);
     let endpoints = settings::endpoints(&mut context, root.endpoints.as_ref());
@@ -65,10 +68,7 @@ pub(super) fn compile(
     let admin = root.admin.as_ref().and_then(|admin| context.address(&admin.address));
     let access_log = settings::access_log(&context, root.access_log.as_ref());
     let log = settings::log(root.log.as_ref());
-    let names = actions::Names {
-        providers: root.identity_providers.0.keys().cloned().collect(),
-        groups: root.target_groups.0.keys().cloned().collect(),
-    };
+    let names = actions::Names { providers: root.identity_providers.names.clone(), groups: root.target_groups.names.clone() };
     let (rules, listeners) =
         listeners::compile(&mut context, &root.listeners, &providers, &groups, &names)?.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
 
@@ -82,6 +82,8 @@ pub(super) fn compile(
             cookies.push(authenticate.cookie.clone());
         }
     }
+    let is_sticky = groups.values().any(|group| group.stickiness.is_some())
+        || rules.iter().flat_map(|listener| listener.rules.all()).any(|rule| rule.routing.is_sticky());
     let sealer = match Sealer::new(&keys, entropy.clone()) {
         Ok(sealer) => sealer,
         Err(error) => {
@@ -109,6 +111,7 @@ pub(super) fn compile(
         pages: pages?,
         known: KnownSessions::new(),
         cookies,
+        is_sticky,
     };
     let drain_timeout = root.drain_timeout.map_or(DRAIN_TIMEOUT, |timeout| timeout.0);
     let names = providers.keys().map(|name| Arc::from(name.as_str())).collect();
@@ -124,8 +127,7 @@ pub(super) struct ConnectedProvider {
 pub(super) type Providers = BTreeMap<String, ConnectedProvider>;
 
 fn require_keys(context: &mut Context<'_>, root: &Root, no_session_key: bool, no_signing_key: bool) {
-    let named = root.sessions.as_ref().is_some_and(|sessions| !sessions.keys.value.is_empty());
-    if no_session_key && !named {
+    if no_session_key && !context.names_session_key {
         let fault = Fault::error("sessions.keys", "a rule signs people in, and there is no session key")
             .hint("make one with: vestibule keys session > session.key");
         context.push(fault);

@@ -11,7 +11,7 @@ use crate::provider::{ClientAuthentication, Endpoints, LogoutStyle, Provider, Ur
 
 pub(super) fn compile(context: &mut Context<'_>, raw: &Named<IdentityProvider>, connect: &Connect<'_>) -> Providers {
     let mut providers = Providers::new();
-    for (name, raw) in &raw.0 {
+    for (name, raw) in &raw.sections {
         let Some(provider) = provider(context, name, raw) else { continue };
         let provider = Arc::new(provider);
         let authorities = match &raw.value.ca_certificates {

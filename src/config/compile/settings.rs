@@ -85,7 +85,7 @@ pub(super) fn identity_headers(context: &mut Context<'_>, raw: Option<&raw::Iden
 
 fn claim_headers(context: &mut Context<'_>, raw: Option<&raw::IdentityHeaders>) -> Vec<ClaimHeader> {
     let mut headers = Vec::new();
-    for (name, claim) in raw.map(|raw| &raw.claims.0).into_iter().flatten() {
+    for (name, claim) in raw.map(|raw| &raw.claims.sections).into_iter().flatten() {
         const RESERVED: [&str; 10] =
             ["host", "cookie", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "keep-alive", "expect"];
         match name.parse::<http::HeaderName>() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::node::Node;
+use crate::config::node::{Content, Node};
 use crate::config::raw::Named;
 use crate::config::reader::{FromNode, Located, Reader, Seconds};
 use crate::config::report::Span;
@@ -53,7 +53,7 @@ pub(in crate::config) struct Action {
 #[derive(Debug, Clone)]
 pub(in crate::config) enum ActionKind {
     Authenticate(Box<Authenticate>),
-    Forward(Located<String>),
+    Forward(Forward),
     Redirect(Box<Redirect>),
     FixedResponse(FixedResponse),
 }
@@ -82,6 +82,33 @@ section! {
 words! {
     /// What a request without a session gets.
     pub enum OnUnauthenticatedRequest { Authenticate = "authenticate", Deny = "deny", Allow = "allow" }
+}
+
+/// A name, or a mapping with several.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct Forward {
+    pub(in crate::config) target_groups: Vec<WeightedTargetGroup>,
+    pub(in crate::config) stickiness: Option<Located<Seconds>>,
+}
+
+section! {
+    /// Several target groups, by weight.
+    pub struct WeightedForward {
+        /// 1 to 5.
+        target_groups: Vec<WeightedTargetGroup>,
+        /// How long a visitor stays with a group, 1s to 7d. Off unless given.
+        stickiness: Option<Located<Seconds>>,
+    }
+}
+
+section! {
+    /// A target group and its share.
+    pub struct WeightedTargetGroup {
+        /// A name under target_groups.
+        name: Located<String>,
+        /// 0 to 999. Default 1.
+        weight: Option<Located<u32>>,
+    }
 }
 
 section! {
@@ -146,7 +173,7 @@ impl FromNode for Action {
         let path = reader.path().to_owned();
         let kind = reader.within(kind, |reader| match kind {
             "authenticate" => Authenticate::read(value, reader).map(|action| ActionKind::Authenticate(Box::new(action))),
-            "forward" => forward(value, reader).map(ActionKind::Forward),
+            "forward" => Forward::read(value, reader).map(ActionKind::Forward),
             "redirect" => Redirect::read(value, reader).map(|action| ActionKind::Redirect(Box::new(action))),
             _ => FixedResponse::read(value, reader).map(ActionKind::FixedResponse),
         })?;
@@ -154,13 +181,15 @@ impl FromNode for Action {
     }
 }
 
-fn forward(node: &Node, reader: &mut Reader<'_>) -> Option<Located<String>> {
-    if matches!(node.content, crate::config::node::Content::Mapping(_)) {
-        reader.fault(node.span, "several weighted target groups are not supported by this version").hint =
-            Some("write forward: NAME".to_owned());
-        return None;
+impl FromNode for Forward {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        if matches!(node.content, Content::Mapping(_)) {
+            let WeightedForward { target_groups, stickiness } = WeightedForward::read(node, reader)?;
+            return Some(Self { target_groups, stickiness });
+        }
+        let name = Located::read(node, reader)?;
+        Some(Self { target_groups: vec![WeightedTargetGroup { name, weight: None }], stickiness: None })
     }
-    Located::read(node, reader)
 }
 
 fn one_key<'n>(node: &'n Node, reader: &mut Reader<'_>, known: &[&'static str], later: &[&str]) -> Option<(&'static str, &'n Node)> {
@@ -178,6 +207,6 @@ fn one_key<'n>(node: &'n Node, reader: &mut Reader<'_>, known: &[&'static str], 
 impl Authenticate {
     /// In the order of their names.
     pub(in crate::config) fn extra_params(&self) -> &BTreeMap<String, Located<Located<String>>> {
-        &self.authentication_request_extra_params.0
+        &self.authentication_request_extra_params.sections
     }
 }

@@ -10,12 +10,13 @@ mod targets;
 use std::collections::BTreeMap;
 
 pub(super) use actions::{
-    Action, ActionKind, Authenticate, Condition, FixedResponse, HttpHeader, OnUnauthenticatedRequest, QueryPair, Redirect, RedirectStatus,
+    Action, ActionKind, Authenticate, Condition, FixedResponse, Forward, HttpHeader, OnUnauthenticatedRequest, QueryPair, Redirect,
+    RedirectStatus,
 };
 pub(super) use providers::{IdentityProvider, ProviderType, TokenEndpointAuthMethod};
 pub(super) use schema::schema;
 pub(super) use secrets::{OneOrMore, Secret, SecretSource};
-pub(super) use targets::{HealthCheck, Target, TargetGroup};
+pub(super) use targets::{HealthCheck, LoadBalancingAlgorithm, ProtocolVersion, Stickiness, StickinessType, Target, TargetGroup};
 
 use super::reader::{FromNode, Located, Reader, Seconds};
 use crate::config::node::Node;
@@ -122,6 +123,28 @@ section! {
         conditions: Located<Vec<Located<Condition>>>,
         /// authenticate first, then one routing action.
         actions: Located<Vec<Action>>,
+        /// What the target receives instead of what was asked for.
+        transforms: Option<Located<Transforms>>,
+    }
+}
+
+section! {
+    /// Rewrites of a forwarded request, after the rule has been chosen.
+    pub struct Transforms {
+        /// Over the host, without its port; the port stays.
+        host_header_rewrite: Option<Located<Rewrite>>,
+        /// Over path and query.
+        url_rewrite: Option<Located<Rewrite>>,
+    }
+}
+
+section! {
+    /// The first match is replaced; where there is none, nothing is.
+    pub struct Rewrite {
+        /// Regular expression, at most 1024 characters.
+        regex: Located<String>,
+        /// At most 1024 characters; $1 to $9 are groups, $0 is all of the match.
+        replace: Located<String>,
     }
 }
 
@@ -222,25 +245,26 @@ section! {
 
 /// A mapping from names to sections.
 #[derive(Debug, Clone)]
-pub(super) struct Named<T>(pub(super) BTreeMap<String, Located<T>>);
+pub(super) struct Named<T> {
+    pub(super) sections: BTreeMap<String, Located<T>>,
+    /// Also of sections that could not be read.
+    pub(super) names: Vec<String>,
+}
 
 impl<T: FromNode> FromNode for Named<T> {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let mapping = reader.any_mapping(node)?;
-        let mut named = BTreeMap::new();
-        let mut sound = true;
+        let mut named = Self { sections: BTreeMap::new(), names: Vec::new() };
         for (name, _, value) in mapping.entries() {
-            match reader.within(name, |reader| Located::read(value, reader)) {
-                Some(section) => {
-                    named.insert(name.to_owned(), section);
-                }
-                None => sound = false,
+            named.names.push(name.to_owned());
+            if let Some(section) = reader.within(name, |reader| Located::read(value, reader)) {
+                named.sections.insert(name.to_owned(), section);
             }
         }
-        sound.then_some(Self(named))
+        Some(named)
     }
 
     fn absent() -> Option<Self> {
-        Some(Self(BTreeMap::new()))
+        Some(Self { sections: BTreeMap::new(), names: Vec::new() })
     }
 }

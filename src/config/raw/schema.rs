@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::Value;
 
-use super::actions::{Authenticate, FixedResponse, HttpHeader, QueryPair, Redirect};
+use super::actions::{Authenticate, FixedResponse, HttpHeader, QueryPair, Redirect, WeightedForward};
 use super::{Action, Condition, Named, OneOrMore, Root, Secret, Target};
 use crate::config::reader::{Located, Seconds};
 
@@ -92,7 +92,7 @@ schema_of!(Secret, "Secret", _generator => json_schema!({
 schema_of!(Target, "Target", _generator => json_schema!({
     "anyOf": [
         {"type": "string"},
-        {"type": "object", "properties": {"address": {"type": "string"}}, "required": ["address"], "additionalProperties": false}
+        {"type": "object", "properties": {"address": {"type": "string"}, "weight": {"type": "integer", "minimum": 0}}, "required": ["address"], "additionalProperties": false}
     ]
 }));
 
@@ -113,10 +113,15 @@ schema_of!(Condition, "Condition", generator => {
 
 schema_of!(Action, "Action", generator => one_of([
     ("authenticate", generator.subschema_for::<Authenticate>()),
-    ("forward", json_schema!({"type": "string"})),
+    ("forward", any_of([json_schema!({"type": "string"}), generator.subschema_for::<WeightedForward>()])),
     ("redirect", generator.subschema_for::<Redirect>()),
     ("fixed_response", generator.subschema_for::<FixedResponse>()),
 ]));
+
+fn any_of<const N: usize>(choices: [Schema; N]) -> Schema {
+    let choices: Vec<Value> = choices.into_iter().map(Schema::to_value).collect();
+    json_schema!({"anyOf": choices})
+}
 
 /// An object with exactly one of these members.
 fn one_of<const N: usize>(members: [(&str, Schema); N]) -> Schema {

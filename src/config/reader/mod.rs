@@ -89,9 +89,9 @@ impl<T: FromNode> FromNode for Option<T> {
 impl<T: FromNode> FromNode for Vec<T> {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let Content::Sequence(items) = &node.content else { return reader.wrong_type(node, "a list") };
-        let read: Vec<Option<T>> =
-            items.iter().enumerate().map(|(index, item)| reader.within(&format!("[{index}]"), |reader| T::read(item, reader))).collect();
-        read.into_iter().collect()
+        // An item that cannot be read has been reported; the others go on, so that their faults show too.
+        let items = items.iter().enumerate();
+        Some(items.filter_map(|(index, item)| reader.within(&format!("[{index}]"), |reader| T::read(item, reader))).collect())
     }
 
     fn absent() -> Option<Self> {

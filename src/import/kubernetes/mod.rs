@@ -142,11 +142,7 @@ impl Manifests {
                     path.get("backend").ok_or_else(|| format!("{}/{}: a path without backend", ingress.namespace, ingress.name))?;
                 let service = service_name(backend)?;
                 let conditions = paths::conditions(ingress, rule, path, service)?;
-                let transforms = if ingress.annotation(&format!("transforms.{service}")).is_some() {
-                    json!([{"Type": "transforms"}])
-                } else {
-                    json!([])
-                };
+                let transforms = ingress.list(&format!("transforms.{service}"))?.into();
                 rules.push((conditions, self.actions(ingress, backend, objects, notes)?, transforms));
             }
         }

@@ -82,6 +82,31 @@ impl Certificates {
         server_config(&self.leaf)
     }
 
+    /// TLS as a server that asks for a certificate of the authority.
+    pub(crate) fn mutual_server(&self) -> ServerConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority_certificate.clone()).unwrap();
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build().unwrap();
+        let private_key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.leaf.private_key.clone()));
+        ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(vec![self.leaf.certificate.clone()], private_key)
+            .unwrap()
+    }
+
+    /// A certificate for TLS clients and its key, as files.
+    pub(crate) fn client_files(&self) -> (PathBuf, PathBuf) {
+        let leaf = sign(Flaw::ClientOnly, &self.authority);
+        (self.secret_file("client.pem", &leaf.certificate_pem), self.secret_file("client.key", &leaf.private_key_pem))
+    }
+
+    /// An authority that has signed nothing here.
+    pub(crate) fn other_ca_file(&self) -> PathBuf {
+        self.secret_file("other-ca.pem", &new_authority("stranger").2)
+    }
+
     /// TLS as a server whose certificate has a flaw.
     pub(crate) fn flawed_server(&self, flaw: Flaw) -> Arc<ServerConfig> {
         server_config(&sign(flaw, &self.authority))

@@ -213,6 +213,11 @@ impl Gateway {
         format!("{}{path}", self.origin())
     }
 
+    /// What it was started with.
+    pub(crate) fn configuration_file(&self) -> std::path::PathBuf {
+        self.folder.path().join("vestibule.yaml")
+    }
+
     /// The key that seals, as it stands in its file.
     pub(crate) fn session_key(&self) -> String {
         read(&self.folder.path().join("session.key"))

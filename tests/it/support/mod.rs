@@ -7,6 +7,7 @@ pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod gateway;
 pub(crate) mod h2;
+pub(crate) mod h2_target;
 pub(crate) mod jose;
 pub(crate) mod oracles;
 pub(crate) mod provider;
