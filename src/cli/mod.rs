@@ -85,7 +85,8 @@ enum Command {
 enum Origin {
     /// From an Application Load Balancer: a configuration on standard output, what to see to on standard error
     Alb {
-        /// Output of aws elbv2 describe-load-balancers, -listeners, -rules, -target-groups, -target-health, …, in any mix.
+        /// Output of aws elbv2 describe-load-balancers, -listeners, -rules, -target-groups, -target-health, …, in any mix;
+        /// Kubernetes Ingress and Service manifests.
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
     },

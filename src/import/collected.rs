@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::aws::{Attribute, Certificate, Listener, LoadBalancer, Rule, TargetGroup, TargetHealthDescription, list};
+use super::kubernetes::{Manifests, documents};
 use super::model::Notes;
 use crate::message::json;
 
@@ -18,7 +19,9 @@ pub struct Input<'a> {
 pub enum ImportError {
     #[error("{file}: {fault}")]
     File { file: String, fault: String },
-    #[error("no HTTP or HTTPS listener in these files: add the output of aws elbv2 describe-listeners")]
+    #[error("{0}")]
+    Manifests(String),
+    #[error("no HTTP or HTTPS listener in these files: add the output of aws elbv2 describe-listeners, or Ingress manifests")]
     NoListener,
     #[error("two rules of {listener} have priority {priority}: are the files of different days?")]
     Priority { listener: String, priority: u32 },
@@ -48,20 +51,37 @@ pub(super) struct Collected {
 impl Collected {
     pub(super) fn read(files: &[Input<'_>], notes: &mut Notes) -> Result<Self, ImportError> {
         let mut collected = Self::default();
+        let mut manifests = Manifests::default();
         for file in files {
             let fault = |fault: String| ImportError::File { file: super::yaml::one_line(file.name), fault: super::yaml::one_line(&fault) };
             // PowerShell puts a mark at the beginning of what it redirects.
             let bytes = file.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file.bytes);
-            let mut object = json::object(bytes).map_err(|error| fault(format!("not a JSON object: {error}")))?;
-            collected.add(file.name, &mut object, notes).map_err(fault)?;
+            if is_json(bytes) {
+                let mut object = json::object(bytes).map_err(|error| fault(format!("not a JSON object: {error}")))?;
+                if !manifests.add(file.name, &Value::Object(object.clone()), notes).map_err(fault)? {
+                    collected.add(file.name, &mut object).map_err(fault)?;
+                }
+            } else {
+                let text = std::str::from_utf8(bytes).map_err(|error| fault(format!("not UTF-8: {error}")))?;
+                for document in documents(text).map_err(fault)?.iter().filter(|document| !document.is_null()) {
+                    if !manifests.add(file.name, document, notes).map_err(fault)? {
+                        return Err(fault("neither JSON of the AWS CLI nor a Kubernetes manifest (no kind)".to_owned()));
+                    }
+                }
+            }
+        }
+        let fault = |fault: String| ImportError::Manifests(super::yaml::one_line(&fault));
+        for (files, mut object) in manifests.described(notes).map_err(fault)? {
+            let Some(object) = object.as_object_mut() else { continue };
+            collected.add("", object).map_err(|error| fault(format!("{files}: {error}")))?;
         }
         collected.listeners.sort_by(|a, b| (&a.load_balancer_arn, a.port).cmp(&(&b.load_balancer_arn, b.port)));
         if collected.listeners.is_empty() { Err(ImportError::NoListener) } else { Ok(collected) }
     }
 
-    fn add(&mut self, file: &str, object: &mut Map<String, Value>, notes: &mut Notes) -> Result<(), String> {
+    fn add(&mut self, file: &str, object: &mut Map<String, Value>) -> Result<(), String> {
         if object.contains_key("NextMarker") {
-            notes.say(format!("{file}: is one page of several: without --no-paginate the AWS CLI gives all of them"));
+            return Err("is one page of several: without --no-paginate the AWS CLI gives all of them".to_owned());
         }
         let arn = ["TargetGroupArn", "ListenerArn", "LoadBalancerArn"].iter().find_map(|name| object.get(*name)).and_then(Value::as_str);
         let arn = arn.map(str::to_owned);
@@ -160,6 +180,11 @@ impl Collected {
             notes.say(format!("rules of {arn} were left out: no file describes that listener"));
         }
     }
+}
+
+/// The AWS CLI prints an object; an empty file, and a list, are told about in the words of JSON.
+fn is_json(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().first().is_none_or(|first| matches!(first, b'{' | b'['))
 }
 
 /// `…:listener-rule/app/NAME/LB/LISTENER/RULE` stands under `…:listener/app/NAME/LB/LISTENER`.

@@ -9,7 +9,7 @@ use super::model::{Group, Notes};
 use super::providers::distinct;
 use super::write::duration;
 use super::yaml::scalar;
-use crate::message::RequestTarget;
+use crate::message::{Authority, RequestTarget};
 
 /// Groups in the order in which rules name them.
 #[derive(Debug, Default)]
@@ -117,6 +117,10 @@ fn targets(
         let (address, remark) = match target.id.parse::<IpAddr>() {
             Ok(IpAddr::V4(address)) => (format!("{address}:{port}"), None),
             Ok(IpAddr::V6(address)) => (format!("[{address}]:{port}"), None),
+            // A Service of Kubernetes.
+            Err(_) if target.id.ends_with(".svc") && Authority::parse(target.id.as_bytes()).is_ok() => {
+                (format!("{}:{port}", target.id), None)
+            }
             Err(_) => {
                 let what = format!("{} is an instance, of which AWS does not tell the address here: write it in its place", target.id);
                 notes.say(format!("{place}: {what}"));

@@ -30,31 +30,32 @@ impl Translation<'_> {
             let what = "mutual TLS (passthrough) is not supported by this version: targets get no x-amzn-mtls-clientcert";
             self.notes.leave(&mut listener.comments, &label, what);
         }
-        let verifies_clients = !matches!(mode, "" | "off" | "passthrough");
-        let mut rules: Vec<(u32, &aws::Rule)> = collected
-            .rules
-            .iter()
-            .filter(|rule| listener_of(&rule.rule_arn) == raw.listener_arn)
-            .filter_map(|rule| Some((priority(rule)?, rule)))
-            .collect();
+        let of_it = || collected.rules.iter().filter(|rule| listener_of(&rule.rule_arn) == raw.listener_arn);
+        // An answer of AWS holds the default rule. Without it, rules that keep somebody out may be missing.
+        let closed = if !matches!(mode, "" | "off" | "passthrough") {
+            Some("the listener let in clients with a certificate only (mutual TLS), which this version does not ask for")
+        } else if !of_it().any(|rule| rule.priority == "default") {
+            let what = "its rules are not in the files, or not all of them: add the output of aws elbv2 describe-rules";
+            self.notes.leave(&mut listener.comments, &label, what);
+            Some("rules that come before it may be missing")
+        } else {
+            None
+        };
+        let mut rules: Vec<(u32, &aws::Rule)> = of_it().filter_map(|rule| Some((priority(rule)?, rule))).collect();
         rules.sort_by_key(|(priority, _)| *priority);
         if let Some(pair) = rules.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             return Err(ImportError::Priority { listener: label, priority: pair[0].0 });
         }
-        if !collected.rules.iter().any(|rule| listener_of(&rule.rule_arn) == raw.listener_arn) {
-            let what = "its rules are not in the files (aws elbv2 describe-rules): only its default actions are here";
-            self.notes.leave(&mut listener.rules_left_out, &label, what);
-        }
         for (priority, raw) in rules {
             let place = format!("{label}, rule {priority}");
-            let place = Place { words: &place, is_https, verifies_clients };
+            let place = Place { words: &place, is_https, closed };
             let mut left_out = Vec::new();
             let rule = self.rule(raw, priority, place, &mut left_out);
             listener.rules_left_out.extend(left_out.into_iter().map(|what| format!("Rule {priority} {what}")));
             listener.rules.extend(rule);
         }
         let place = format!("{label}, default actions");
-        listener.default_actions = self.actions(&raw.default_actions, Place { words: &place, is_https, verifies_clients });
+        listener.default_actions = self.actions(&raw.default_actions, Place { words: &place, is_https, closed });
         Ok(listener)
     }
 

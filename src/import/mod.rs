@@ -7,6 +7,7 @@ mod balancing;
 mod collected;
 mod conditions;
 mod groups;
+mod kubernetes;
 mod listeners;
 mod model;
 mod providers;
@@ -130,9 +131,9 @@ fn idle_timeout(collected: &Collected, notes: &mut Notes) -> Option<u64> {
     values.pop().filter(|seconds| *seconds != 60)
 }
 
-/// A signer is visible ASCII.
+/// A signer is visible ASCII; a load balancer that only a manifest speaks of has no ARN.
 fn is_signer(arn: &str) -> bool {
-    !arn.is_empty() && arn.bytes().all(|byte| byte.is_ascii_graphic())
+    arn.starts_with("arn:") && arn.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Those that are off by default, and what it means that they are on.

@@ -26,8 +26,8 @@ pub(super) struct Place<'a> {
     /// `listener 443, rule 10`
     pub(super) words: &'a str,
     pub(super) is_https: bool,
-    /// It asked clients for a certificate and refused those without.
-    pub(super) verifies_clients: bool,
+    /// Why nothing may be forwarded from here, whatever the rule.
+    pub(super) closed: Option<&'a str>,
 }
 
 impl Translation<'_> {
@@ -149,10 +149,10 @@ impl Translation<'_> {
 
     fn routing(&mut self, raw: &aws::Action, place: Place<'_>, comments: &mut Vec<String>) -> Result<Routing, String> {
         match raw.r#type.as_str() {
-            "forward" if place.verifies_clients => {
-                Err("the listener let in clients with a certificate only (mutual TLS), which this version does not ask for".to_owned())
-            }
-            "forward" => self.forward(raw, place, comments),
+            "forward" => match place.closed {
+                Some(why) => Err(why.to_owned()),
+                None => self.forward(raw, place, comments),
+            },
             "redirect" => redirect(raw.redirect_config.as_ref().ok_or("redirect without RedirectConfig")?),
             "fixed-response" => fixed_response(raw.fixed_response_config.as_ref().ok_or("fixed-response without FixedResponseConfig")?),
             kind => Err(format!("{kind} cannot stand last, or is not supported by this version")),

@@ -46,8 +46,10 @@ fn is_plain(text: &str) -> bool {
     let is_address = || text.starts_with(|first: char| first.is_ascii_digit()) && text.contains('.') && text.contains(':');
     (text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '/') || is_address())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'.' | b'_' | b'/' | b':' | b'-'))
-        && !text.ends_with([':', ' '])
+        && !text.ends_with([':', '-'])
         && !text.contains(": ")
+        // A dash after a space is read as the beginning of a list, within brackets at least.
+        && text.split(' ').all(|word| word.starts_with(|first: char| first.is_ascii_alphanumeric()) || word.starts_with('/'))
         && !WORDS.contains(&text.to_ascii_lowercase().as_str())
 }
 
@@ -89,6 +91,7 @@ mod tests {
             ("/*", "\"/*\""),
             ("a: b", "\"a: b\""),
             ("a ", "\"a \""),
+            ("/ -", "\"/ -\""),
             ("1.5", "\"1.5\""),
             ("a:", "\"a:\""),
             ("#{host}", "\"#{host}\""),

@@ -186,15 +186,30 @@ fn a_listener_that_verified_its_clients_forwards_nothing() {
 }
 
 #[test]
-fn listeners_alone_are_enough_and_missing_parts_are_named() {
+fn a_listener_whose_rules_are_missing_forwards_nothing() {
+    for missing in ["all", "the default"] {
+        let (sources, mut files) = changed(|_, rules| rules["Rules"].as_array_mut().unwrap().retain(|rule| rule["IsDefault"] == false));
+        files.truncate(if missing == "all" { 1 } else { 2 });
+        let imported = import(sources.path(), &files);
+        let lines = text(&imported.stderr);
+        assert!(lines.contains("listener 443: its rules are not in the files, or not all of them"), "{lines}");
+        let folder = moved(text(&imported.stdout));
+        let told = explain(folder.path(), &["--url", "https://app.example.com/", "--claims", "claims.json"]);
+        assert_eq!(told["answer"]["status"], 503, "{missing}");
+        let told = explain(folder.path(), &["--url", "http://app.example.com/"]);
+        assert_eq!(told["answer"]["location"], "https://app.example.com/", "a redirect lets nobody in");
+    }
+}
+
+#[test]
+fn a_target_group_that_no_file_describes_has_a_target_that_never_resolves() {
     let (sources, files) = changed(|_, _| {});
-    let imported = import(sources.path(), &files[..1]);
+    let imported = import(sources.path(), &files[..2]);
     let lines = text(&imported.stderr);
-    assert!(lines.contains("listener 443: its rules are not in the files"), "{lines}");
     assert!(lines.contains("no file describes arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/"), "{lines}");
     let folder = moved(text(&imported.stdout));
     let told = explain(folder.path(), &["--url", "https://app.example.com/", "--claims", "claims.json"]);
-    assert_eq!(told["forward"]["targets"], json!(["web.invalid:80"]), "a name that never resolves");
+    assert_eq!(told["forward"]["targets"], json!(["web.invalid:80"]));
 }
 
 #[test]
@@ -202,9 +217,12 @@ fn a_file_that_is_not_what_it_should_be_is_named_with_its_fault() {
     let folder = tempfile::tempdir().unwrap();
     for (contents, said) in [
         ("", "not a JSON object"),
-        ("Resources:\n  Edge: {}\n", "not a JSON object"),
+        ("Resources:\n  Edge: {}\n", "neither JSON of the AWS CLI nor a Kubernetes manifest"),
+        ("a: [b\n", "neither JSON nor YAML"),
+        ("a: &x 1\nb: *x\n", "aliases are not read"),
         ("[]", "not a JSON object: not an object"),
         ("{\"Listeners\": [], \"Listeners\": []}", "given twice"),
+        ("{\"Rules\": [], \"NextMarker\": \"x\"}", "one page of several"),
         ("{\"Vpcs\": []}", "has none of LoadBalancers, Listeners"),
         ("{\"Listeners\": {}}", "Listeners is not a list"),
         ("{\"Listeners\": [{\"Port\": \"x\"}]}", "Listeners[0]: "),
@@ -231,6 +249,94 @@ fn a_file_that_is_not_what_it_should_be_is_named_with_its_fault() {
     assert!(nothing.status.code() == Some(2) && text(&nothing.stderr).starts_with("absent.json: "));
     let listener = import(Path::new("."), &[fixtures().into_iter().find(|path| path.ends_with("target-groups.json")).unwrap()]);
     assert!(listener.status.code() == Some(2) && text(&listener.stderr).contains("describe-listeners"));
+}
+
+fn manifest(change: impl Fn(&str) -> String) -> (tempfile::TempDir, Output) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/kubernetes/ingress.yaml");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ingress.yaml"), change(&std::fs::read_to_string(path).unwrap())).unwrap();
+    let output = import(folder.path(), &["ingress.yaml".into()]);
+    (folder, output)
+}
+
+#[test]
+fn an_ingress_is_imported_as_the_controller_reads_it() {
+    let (_sources, imported) = manifest(str::to_owned);
+    assert_eq!(imported.status.code(), Some(0), "{}", text(&imported.stderr));
+    let folder = moved(text(&imported.stdout));
+    let at = |path: &str, more: &[&str]| {
+        let url = format!("https://app.example.com{path}");
+        explain(folder.path(), &[&["--url", &url, "--header", "Accept: text/html"][..], more].concat())
+    };
+    let signed_in = ["--claims", "claims.json"];
+    assert_eq!(at("/", &[])["answer"]["status"], 302);
+    let told = at("/", &signed_in);
+    assert_eq!((&told["rule"], &told["forward"]["targets"]), (&json!("default"), &json!(["web.shop.svc:8081"])));
+    assert_eq!(told["authentication"]["session_cookie_name"], "ShopSession");
+    // The exact path wins over the prefixes, the longer prefix over the shorter.
+    assert_eq!(at("/api/hello", &signed_in)["forward"]["target_group"], "web");
+    assert_eq!(at("/api/partners/x", &signed_in)["forward"]["target_group"], "partners");
+    // The annotations of a Service win over those of the Ingress.
+    assert_eq!(at("/api/partners", &[])["answer"]["status"], 401);
+    assert_eq!(at("/api/partners", &[])["authentication"]["identity_provider"], "login-example-com");
+    let staged = ["--claims", "claims.json", "--header", "X-Stage: beta1", "--source-ip", "198.51.100.9"];
+    assert_eq!(at("/api/x", &staged)["forward"]["target_group"], "api");
+    assert_eq!(at("/api/x", &signed_in)["rule"], "default");
+    assert_eq!(at("/old/x", &signed_in)["answer"]["location"], "https://www.example.com/new/old/x");
+    let plain = explain(folder.path(), &["--url", "http://app.example.com/x"]);
+    assert_eq!(plain["answer"]["location"], "https://app.example.com/x");
+}
+
+#[test]
+fn an_ingress_is_not_more_open_than_it_was() {
+    let annotation = |line: &str| {
+        let line = format!("    alb.ingress.kubernetes.io/{line}\n    alb.ingress.kubernetes.io/scheme:");
+        move |text: &str| text.replacen("    alb.ingress.kubernetes.io/scheme:", &line, 1)
+    };
+    let (_sources, imported) =
+        manifest(annotation("mutual-authentication: '[{\"port\": 443, \"mode\": \"verify\", \"trustStore\": \"staff\"}]'"));
+    let folder = moved(text(&imported.stdout));
+    assert_eq!(explain(folder.path(), &["--url", "https://app.example.com/", "--claims", "claims.json"])["answer"]["status"], 503);
+    // Without the redirect, nobody can be signed in on port 80.
+    let (_sources, imported) = manifest(|text| text.replace("alb.ingress.kubernetes.io/ssl-redirect: \"443\"", "x: y"));
+    let folder = moved(text(&imported.stdout));
+    assert_eq!(explain(folder.path(), &["--url", "http://app.example.com/"])["answer"]["status"], 503);
+    let (_sources, imported) = manifest(annotation("transforms.api: '[{\"type\": \"url-rewrite\"}]'"));
+    let folder = moved(text(&imported.stdout));
+    let staged = ["--url", "https://app.example.com/api/x", "--header", "X-Stage: beta1", "--source-ip", "198.51.100.9"];
+    assert_eq!(explain(folder.path(), &staged)["answer"]["status"], 503);
+}
+
+#[test]
+fn a_manifest_that_cannot_be_understood_is_named_with_its_fault() {
+    for (from, to, said) in [
+        ("auth-type: cognito", "auth-type: saml", "auth-type \"saml\" is not known"),
+        ("auth-type: oidc", "auth-type: yes-please", "is not known"),
+        ("{\"userPoolARN\":", "{userPoolARN:", "auth-idp-cognito"),
+        ("auth-idp-cognito:", "auth-idp-cognit0:", "auth-idp-cognito is missing"),
+        ("auth-session-timeout: \"3600\"", "auth-session-timeout: \"1h\"", "auth-session-timeout"),
+        ("actions.moved:", "actions.move:", "actions.moved is missing"),
+        ("[{\"HTTP\": 80}", "[{\"HTTP\": -80}", "listen-ports"),
+        ("name: partners, port: {number", "name: \"../x y\", port: {number", "is not the name of a Service"),
+        ("path: /api, pathType: Prefix", "path: /api*, pathType: Prefix", "has wildcards"),
+        ("name: edge", "name: \"edge\\nlisteners\"", "is not the name of a resource"),
+        ("[{\"field\": \"http-header\"", "[{\"feld\": \"http-header\"", "missing field `Field`"),
+        ("conditions.api: >\n      [", "conditions.api: >\n      7 #[", "conditions.api"),
+        (
+            "actions.moved:",
+            "mutual-authentication: '{\"port\": 443}'\n    alb.ingress.kubernetes.io/actions.moved:",
+            "is not a list of objects",
+        ),
+        ("auth-scope: openid email", "auth-scope: 7", "annotations are texts"),
+    ] {
+        let (_sources, imported) = manifest(|text| {
+            assert!(text.contains(from), "{from}");
+            text.replacen(from, to, 1)
+        });
+        let lines = text(&imported.stderr);
+        assert_eq!((imported.status.code(), text(&imported.stdout)), (Some(2), ""), "{to}");
+        assert!(lines.starts_with("ingress.yaml: ") && lines.contains(said) && lines.lines().count() == 1, "{to}: {lines}");
+    }
 }
 
 /// A folder with a session key: stickiness seals its cookies.
@@ -269,9 +375,19 @@ fn plain_listener(body: &str, load_balancer: &str) -> Value {
     }]})
 }
 
+fn default_rule() -> Value {
+    json!({"RuleArn": "arn:aws:x:listener-rule/app/a/b/c/default", "Priority": "default", "Conditions": [], "Actions": []})
+}
+
 /// Whatever a text can hold, and what YAML gives a meaning to.
 fn any_text() -> impl Strategy<Value = String> {
-    prop_oneof![any::<String>(), "[-#:{}\\[\\],&*!|>'\"%@`~ \t\r\na0.?<=/\\\\]{0,12}", Just("null".to_owned()), Just("no".to_owned())]
+    prop_oneof![
+        any::<String>(),
+        "[-#:{}\\[\\],&*!|>'\"%@`~ \t\r\na0.?<=/\\\\]{0,12}",
+        "[a1/][a:# .-]{0,6}",
+        Just("null".to_owned()),
+        Just("no".to_owned())
+    ]
 }
 
 proptest! {
@@ -310,6 +426,7 @@ proptest! {
             rule(10, json!({"Field": "path-pattern", "Values": ["/x"]}), json!({"Type": "forward", "TargetGroupArn": "g"})),
             rule(11, json!({"Field": "path-pattern", "Values": ["/y"]}), json!({"Type": "forward", "TargetGroupArn": text(15)})),
             rule(12, json!({"Field": "path-pattern", "Values": ["/z"]}), json!({"Type": text(16)})),
+            default_rule(),
             rule(16, json!({"Field": "path-pattern", "Values": ["/w"]}), json!({"Type": "forward", "ForwardConfig": {
                 "TargetGroups": [{"TargetGroupArn": "g", "Weight": texts[1].len()}, {"TargetGroupArn": text(15), "Weight": texts[2].len() * 100}],
                 "TargetGroupStickinessConfig": {"Enabled": true, "DurationSeconds": texts[3].len() * 100_000}}})),
@@ -363,7 +480,7 @@ proptest! {
         ].into_iter().enumerate().map(|(number, action)| json!({
             "RuleArn": format!("arn:aws:x:listener-rule/app/a/b/c/{number}"), "Priority": (number + 1).to_string(),
             "Conditions": [{"Field": "path-pattern", "Values": [format!("/{number}")]}], "Actions": [action, forward],
-        })).collect();
+        })).chain([default_rule()]).collect();
         let mut listener = plain_listener("404", text(11));
         listener["Listeners"][0]["Protocol"] = "HTTPS".into();
         listener["Listeners"][0]["Certificates"] = json!([{"CertificateArn": text(10)}]);
