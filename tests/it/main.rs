@@ -22,6 +22,8 @@ mod id_token_signature;
 mod identity_claims;
 mod identity_headers;
 mod import;
+mod import_kubernetes;
+mod import_properties;
 mod key_sets;
 mod late_callback;
 mod listener;
