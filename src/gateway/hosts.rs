@@ -1,6 +1,7 @@
 //! The names that a listener serves. Any other Host gets 421, so that no redirect and no `redirect_uri` is ever made of a
 //! stranger's Host header (threats F21, R08).
 
+use crate::message::Authority;
 use crate::rules::{Case, Wildcard, WildcardError};
 
 /// Names and patterns, in lower case, without ports.
@@ -19,6 +20,13 @@ impl HostNames {
             self.exact.push(name.trim_end_matches('.').to_ascii_lowercase());
         }
         Ok(())
+    }
+
+    /// Whether something can be among the names of a listener: a host without a port, perhaps with wildcards, and not all of them.
+    #[must_use]
+    pub fn may_have(name: &str) -> bool {
+        let example = name.replace(['*', '?'], "a");
+        name != "*" && Authority::parse(example.as_bytes()).is_ok_and(|authority| authority.port().is_none())
     }
 
     #[must_use]

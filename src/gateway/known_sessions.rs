@@ -39,9 +39,14 @@ impl KnownSessions {
 
     /// The person of an opened session.
     pub fn identity(&self, authenticate: &Authenticate, session: &OpenedSession) -> Result<Arc<Known>, RecordError> {
-        if let Some(known) = self.get(session.id) {
-            return Ok(known);
+        match self.get(session.id) {
+            Some(known) => Ok(known),
+            None => self.remember(authenticate, session),
         }
+    }
+
+    /// The same where it is known that nobody has asked before.
+    pub fn remember(&self, authenticate: &Authenticate, session: &OpenedSession) -> Result<Arc<Known>, RecordError> {
         let known = Arc::new(Known { identity: identify(authenticate, session)?, headers: ArcSwapOption::empty() });
         self.0.insert(session.id, known.clone());
         Ok(known)

@@ -28,9 +28,8 @@ pub use redirect::{Redirect, RedirectError};
 pub use reply::{Reply, TargetFailure, Verdict, Visitor, for_malformed, for_target, for_transform};
 pub use rule::{FixedResponse, RoutingAction, RuleActions};
 pub use target_group::{
-    Algorithm, Balance, ClientCertificate, ForwardAction, HealthCheck, Outstanding, ProtocolVersion, RESERVED_COOKIE_PREFIX,
-    STICKINESS_COOKIES, Stickiness, StickinessType, Sticky, Target, TargetAddress, TargetGroup, TargetTimeouts, TargetTls, Wanted,
-    WeightedTargetGroup,
+    Algorithm, Balance, ClientCertificate, ForwardAction, HealthCheck, Outstanding, ProtocolVersion, STICKINESS_COOKIES, Stickiness,
+    StickinessType, Sticky, Target, TargetAddress, TargetGroup, TargetTimeouts, TargetTls, Wanted, WeightedTargetGroup,
 };
 pub use transform::{Rewrite, RewriteError, Rewritten, TransformError, Transforms};
 

@@ -105,7 +105,7 @@ async fn authenticate(rule: &RuleActions, exchange: &mut Exchange<'_>) -> Result
     exchange.record.session_was_known = Some(known.is_some());
     let known = match known {
         Some(known) => known,
-        None => gateway.known.identity(authenticate, session).map_err(|error| exchange.refuse(reply::for_session_record(error), None))?,
+        None => gateway.known.remember(authenticate, session).map_err(|error| exchange.refuse(reply::for_session_record(error), None))?,
     };
     exchange.record.outcome = Some("session");
     exchange.record.subject = Some(known.identity.subject.clone());

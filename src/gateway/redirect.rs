@@ -4,7 +4,7 @@ use super::Reply;
 use crate::message::{RequestView, Scheme};
 
 /// Five components, each a text with `#{protocol}`, `#{host}`, `#{port}`, `#{path}` (without its slash) and `#{query}`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redirect {
     pub protocol: String,
     pub host: String,
@@ -28,6 +28,33 @@ pub enum RedirectError {
 }
 
 impl Redirect {
+    /// What is not given stays as it was asked for.
+    #[must_use]
+    pub fn new(
+        protocol: Option<String>,
+        host: Option<String>,
+        port: Option<String>,
+        path: Option<String>,
+        query: Option<String>,
+        status: u16,
+    ) -> Self {
+        let or = |given: Option<String>, placeholder: &str| given.unwrap_or_else(|| placeholder.to_owned());
+        Self {
+            protocol: or(protocol, "#{protocol}"),
+            host: or(host, "#{host}"),
+            port: or(port, "#{port}"),
+            path: or(path, "/#{path}"),
+            query: or(query, "#{query}"),
+            status,
+        }
+    }
+
+    /// The one that changes nothing.
+    #[must_use]
+    pub fn to_itself(status: u16) -> Self {
+        Self::new(None, None, None, None, None, status)
+    }
+
     /// Refuses what an ALB refuses.
     pub fn check(&self) -> Result<(), RedirectError> {
         if !matches!(self.protocol.to_ascii_lowercase().as_str(), "http" | "https" | "#{protocol}") {
@@ -39,12 +66,7 @@ impl Redirect {
         if self.port != "#{port}" && self.port.parse::<u16>().map_or(true, |port| port == 0) {
             return Err(RedirectError::Port);
         }
-        let same = self.protocol == "#{protocol}"
-            && self.host == "#{host}"
-            && self.port == "#{port}"
-            && self.path == "/#{path}"
-            && self.query == "#{query}";
-        if same { Err(RedirectError::Loop) } else { Ok(()) }
+        if *self == Self::to_itself(self.status) { Err(RedirectError::Loop) } else { Ok(()) }
     }
 
     /// Always an absolute URL, so that a path of `//elsewhere` stays a path.

@@ -1,9 +1,10 @@
 //! Transforms of a rule: the target may receive another host or another URL than the one that was asked for (ALB: Transforms
 //! for listener rules). They come after the rule has been chosen and change nothing about that.
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
 use crate::message::{Authority, Malformed, RequestTarget};
+use crate::rules::{ExpressionError, expression};
 
 /// What a rule rewrites. The default rule of an ALB cannot have any.
 #[derive(Debug, Default)]
@@ -56,8 +57,8 @@ pub struct Rewrite {
 /// Why a rewrite cannot be.
 #[derive(Debug, thiserror::Error)]
 pub enum RewriteError {
-    #[error("not a regular expression: {0}")]
-    Regex(String),
+    #[error(transparent)]
+    Regex(#[from] ExpressionError),
     #[error("${0} stands for a group that the expression does not have")]
     Group(usize),
 }
@@ -65,10 +66,7 @@ pub enum RewriteError {
 impl Rewrite {
     /// `replace` names groups by `$1` to `$9`, all of the match by `$0`; any other dollar sign is one.
     pub fn new(regex: &str, replace: &str) -> Result<Self, RewriteError> {
-        let regex = RegexBuilder::new(regex).size_limit(MAX_PROGRAM).build().map_err(|error| {
-            let words = error.to_string();
-            RewriteError::Regex(words.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned())
-        })?;
+        let regex = expression(regex, false)?;
         let replace = template(replace, regex.captures_len())?;
         Ok(Self { regex, replace })
     }
@@ -99,9 +97,6 @@ fn template(replace: &str, groups: usize) -> Result<String, RewriteError> {
     }
     Ok(template)
 }
-
-/// Bytes of a compiled expression.
-const MAX_PROGRAM: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {

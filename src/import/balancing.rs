@@ -3,7 +3,7 @@
 use super::aws::Attribute;
 use super::write::duration;
 use super::yaml::scalar;
-use crate::gateway::RESERVED_COOKIE_PREFIX;
+use crate::gateway::StickinessType;
 
 /// What became of the attributes.
 #[derive(Debug, Default)]
@@ -61,8 +61,7 @@ fn stickiness<'a>(value: &dyn Fn(&str) -> Option<&'a str>) -> Result<String, Str
         "lb_cookie" => Ok(format!("{{ type: lb_cookie, duration: {} }}", lasts("stickiness.lb_cookie.duration_seconds")?)),
         "app_cookie" => {
             let name = value("stickiness.app_cookie.cookie_name").unwrap_or_default();
-            let reserved = name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_COOKIE_PREFIX));
-            if reserved || name.parse::<http::HeaderName>().is_err() {
+            if StickinessType::application_cookie(name).is_none() {
                 return Err(format!("stickiness by the cookie {name:?} is not possible"));
             }
             let lasts = lasts("stickiness.app_cookie.duration_seconds")?;

@@ -1,8 +1,6 @@
 //! Conditions of a rule. `Err` says why one has no counterpart: the rule is closed then, because leaving a condition out would
 //! make it hold for requests that it was not meant for.
 
-use regex::RegexBuilder;
-
 use super::aws;
 use super::model::{Condition, Notes};
 use crate::rules::{Case, Wildcard};
@@ -78,10 +76,7 @@ fn check_regex(regex: &str) -> Result<(), String> {
     if regex.is_empty() || regex.len() > 128 {
         return Err(format!("the regular expression {regex:?} would have more than 128 characters, or none"));
     }
-    match RegexBuilder::new(regex).size_limit(1 << 20).build() {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("{regex:?} is not a regular expression here: {}", error.to_string().lines().last().unwrap_or_default())),
-    }
+    crate::rules::expression(regex, false).map(|_| ()).map_err(|error| format!("{regex:?}: {error}"))
 }
 
 fn has_capital(text: &str) -> bool {

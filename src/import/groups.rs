@@ -9,6 +9,7 @@ use super::model::{Group, Notes};
 use super::providers::distinct;
 use super::write::duration;
 use super::yaml::scalar;
+use crate::gateway::HealthCheck;
 use crate::message::{Authority, RequestTarget};
 
 /// Groups in the order in which rules name them.
@@ -183,21 +184,12 @@ fn health_check(raw: &TargetGroup, place: &str, comments: &mut Vec<String>, note
     }
     let is_grpc = raw.protocol_version == "GRPC";
     if let Some(Matcher { http_code, grpc_code }) = &raw.matcher {
-        let (codes, range) = if is_grpc { (grpc_code, 0..=99) } else { (http_code, 200..=499) };
+        let (codes, range) = if is_grpc { (grpc_code, HealthCheck::GRPC_CODES) } else { (http_code, HealthCheck::HTTP_CODES) };
         match codes {
-            Some(codes) if is_matcher(codes, &range) => entries.push(("matcher", scalar(codes))),
+            Some(codes) if HealthCheck::ranges(codes, &range).is_some() => entries.push(("matcher", scalar(codes))),
             Some(codes) => leave("matcher", codes),
             None => {}
         }
     }
     (!entries.is_empty()).then_some(entries)
-}
-
-/// `200`, `200,204` or `200-299`
-fn is_matcher(text: &str, range: &std::ops::RangeInclusive<u16>) -> bool {
-    text.split(',').all(|part| {
-        let (from, to) = part.trim().split_once('-').unwrap_or((part.trim(), part.trim()));
-        let number = |text: &str| text.parse::<u16>().ok().filter(|code| range.contains(code));
-        matches!((number(from), number(to)), (Some(from), Some(to)) if from <= to)
-    })
 }

@@ -5,7 +5,7 @@ use super::collected::{Collected, ImportError, listener_of, priority};
 use super::model::{Certificate, Condition, Listener, Notes};
 use super::providers::distinct;
 use super::rules::{Place, Translation};
-use crate::message::Authority;
+use crate::gateway::HostNames;
 
 /// The names of certificates in files, by their ARNs: listeners share them.
 #[derive(Debug, Default)]
@@ -119,7 +119,8 @@ pub(super) fn name_hosts(listener: &mut Listener, dns_name: &str, label: &str, n
         Condition::Texts("host_header", values) => Some(values),
         Condition::Texts(..) | Condition::HttpHeader { .. } | Condition::QueryString(_) => None,
     });
-    let mut hosts: Vec<String> = patterns.flatten().cloned().chain([dns_name.to_ascii_lowercase()]).filter(|host| is_host(host)).collect();
+    let mut hosts: Vec<String> =
+        patterns.flatten().cloned().chain([dns_name.to_ascii_lowercase()]).filter(|host| HostNames::may_have(host)).collect();
     hosts.sort();
     hosts.dedup();
     if hosts.is_empty() {
@@ -128,9 +129,4 @@ pub(super) fn name_hosts(listener: &mut Listener, dns_name: &str, label: &str, n
         hosts.push("localhost".to_owned());
     }
     listener.hosts = hosts;
-}
-
-fn is_host(pattern: &str) -> bool {
-    let example = pattern.replace(['*', '?'], "a");
-    pattern != "*" && Authority::parse(example.as_bytes()).is_ok_and(|authority| authority.port().is_none())
 }

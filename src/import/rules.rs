@@ -10,7 +10,8 @@ use super::model::{Actions, Authenticate, Notes, Routing, Rule};
 use super::providers::Providers;
 use super::transforms::{transforms, without_use};
 use crate::config::OWN_PARAMETERS;
-use crate::gateway::{RESERVED_COOKIE_PREFIX, Redirect};
+use crate::gateway::Redirect;
+use crate::session::SessionCookie;
 
 /// What rules add to while they are translated.
 pub(super) struct Translation<'c> {
@@ -120,7 +121,7 @@ impl Translation<'_> {
             scope = format!("openid {scope}");
         }
         let mut cookie = session.session_cookie_name.clone().unwrap_or_else(|| DEFAULT_COOKIE.to_owned());
-        if !is_cookie_name(&cookie) {
+        if !SessionCookie::may_be_called(&cookie) {
             leave(format!("{cookie:?} cannot name the session cookie: {DEFAULT_COOKIE} stands in for it"));
             cookie = DEFAULT_COOKIE.to_owned();
         }
@@ -205,19 +206,13 @@ fn summary(raw: &aws::Action) -> String {
 }
 
 fn redirect(raw: &aws::Redirect) -> Result<Routing, String> {
-    let or = |value: &Option<String>, default: &str| value.clone().unwrap_or_else(|| default.to_owned());
-    let redirect = Redirect {
-        protocol: or(&raw.protocol, "#{protocol}"),
-        host: or(&raw.host, "#{host}"),
-        port: or(&raw.port, "#{port}"),
-        path: or(&raw.path, "/#{path}"),
-        query: or(&raw.query, "#{query}"),
-        status: match raw.status_code.as_str() {
-            "HTTP_301" => 301,
-            "HTTP_302" => 302,
-            other => return Err(format!("a redirect with {other:?}")),
-        },
+    let status = match raw.status_code.as_str() {
+        "HTTP_301" => 301,
+        "HTTP_302" => 302,
+        other => return Err(format!("a redirect with {other:?}")),
     };
+    let aws::Redirect { protocol, host, port, path, query, .. } = raw.clone();
+    let redirect = Redirect::new(protocol, host, port, path, query, status);
     // These end up in a Location header.
     let parts = [&redirect.host, &redirect.path, &redirect.query];
     if let Some(part) = parts.into_iter().find(|part| !part.bytes().all(|byte| byte.is_ascii_graphic())) {
@@ -240,11 +235,5 @@ fn fixed_response(raw: &aws::FixedResponse) -> Result<Routing, String> {
     Ok(Routing::FixedResponse { status, content_type, body: raw.message_body.clone().filter(|body| !body.is_empty()) })
 }
 
-fn is_cookie_name(name: &str) -> bool {
-    (1..=64).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-        && !name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_COOKIE_PREFIX))
-}
-
-const DEFAULT_COOKIE: &str = "AWSELBAuthSessionCookie";
+const DEFAULT_COOKIE: &str = SessionCookie::DEFAULT_NAME;
 const LONGEST_SESSION: u64 = 7 * 24 * 60 * 60;

@@ -201,15 +201,16 @@ impl Page {
 
     fn redirect(&mut self, depth: usize, redirect: &Redirect) {
         self.line(depth, "- redirect:");
+        let unchanged = Redirect::to_itself(redirect.status);
         let parts = [
-            ("protocol", &redirect.protocol, "#{protocol}"),
-            ("host", &redirect.host, "#{host}"),
-            ("port", &redirect.port, "#{port}"),
-            ("path", &redirect.path, "/#{path}"),
-            ("query", &redirect.query, "#{query}"),
+            ("protocol", &redirect.protocol, &unchanged.protocol),
+            ("host", &redirect.host, &unchanged.host),
+            ("port", &redirect.port, &unchanged.port),
+            ("path", &redirect.path, &unchanged.path),
+            ("query", &redirect.query, &unchanged.query),
         ];
-        for (key, value, default) in parts {
-            if value != default {
+        for (key, value, unchanged) in parts {
+            if value != unchanged {
                 self.entry(depth + 2, key, value);
             }
         }

@@ -13,6 +13,12 @@ pub const MAX_COOKIE_BYTES: usize = 4096;
 /// ALB's limit: 16 KB in all.
 pub const MAX_SHARDS: usize = 4;
 
+/// Whether ALB keeps a name for cookies of its own: those of stickiness, and the one that binds a login.
+#[must_use]
+pub fn is_reserved_cookie(name: &str) -> bool {
+    name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("AWSALB"))
+}
+
 /// The cookies of one session, `<name>-0` … `<name>-3`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionCookie {
@@ -21,6 +27,17 @@ pub struct SessionCookie {
 }
 
 impl SessionCookie {
+    /// ALB's.
+    pub const DEFAULT_NAME: &str = "AWSELBAuthSessionCookie";
+
+    /// A name that reads the same everywhere, and meets none of the gateway's other cookies.
+    #[must_use]
+    pub fn may_be_called(name: &str) -> bool {
+        (1..=64).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+            && !is_reserved_cookie(name)
+    }
+
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self { name: name.to_owned(), shards: std::array::from_fn(|index| format!("{name}-{index}")) }
@@ -123,7 +140,7 @@ mod tests {
 
     #[test]
     fn shards_fit_and_join_again() {
-        let cookie = SessionCookie::new("AWSELBAuthSessionCookie");
+        let cookie = SessionCookie::new(SessionCookie::DEFAULT_NAME);
         for size in [1, 100, 2900, 3100, 9000, 12_000] {
             let sealed: Vec<u8> = (0..size).map(|at| u8::try_from(at % 251).unwrap()).collect();
             let set = cookie.write(&sealed).unwrap();

@@ -13,9 +13,7 @@ use crate::authentication::{Authenticate, OnUnauthenticatedRequest};
 use crate::config::raw::{self, Action, ActionKind, Protocol};
 use crate::config::reader::{Located, nearest_word};
 use crate::config::report::Fault;
-use crate::gateway::{
-    FixedResponse, ForwardAction, RESERVED_COOKIE_PREFIX, Redirect, RoutingAction, RuleActions, Transforms, WeightedTargetGroup,
-};
+use crate::gateway::{FixedResponse, ForwardAction, Redirect, RoutingAction, RuleActions, Transforms, WeightedTargetGroup};
 use crate::session::SessionCookie;
 
 /// Names that an action may refer to.
@@ -104,14 +102,9 @@ fn authenticate(
     if let Some(at) = raw.session_timeout.as_ref().filter(|_| timeout.is_zero() || timeout > LONGEST_SESSION) {
         context.error(at, "a session lasts between 1s and 7d");
     }
-    let cookie = raw.session_cookie_name.as_ref().map_or("AWSELBAuthSessionCookie", |at| at.value.as_str());
-    if let Some(at) = &raw.session_cookie_name {
-        let sound = (1..=64).contains(&cookie.len())
-            && cookie.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-        // ALB reserves the prefix: such a name would meet the cookies of stickiness, or the one that binds a login.
-        if !sound || cookie.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_COOKIE_PREFIX)) {
-            context.error(at, format!("{cookie:?} cannot name the session cookie"));
-        }
+    let cookie = raw.session_cookie_name.as_ref().map_or(SessionCookie::DEFAULT_NAME, |at| at.value.as_str());
+    if let Some(at) = raw.session_cookie_name.as_ref().filter(|_| !SessionCookie::may_be_called(cookie)) {
+        context.error(at, format!("{cookie:?} cannot name the session cookie"));
     }
     let extra = raw.extra_params();
     if extra.len() > 10 {
@@ -177,18 +170,12 @@ fn forward(context: &mut Context<'_>, action: &Action, raw: &raw::Forward, place
 }
 
 fn redirect(context: &mut Context<'_>, action: &Action, raw: &raw::Redirect) -> Option<RoutingAction> {
-    let or = |value: &Option<String>, default: &str| value.clone().unwrap_or_else(|| default.to_owned());
-    let redirect = Redirect {
-        protocol: or(&raw.protocol, "#{protocol}"),
-        host: or(&raw.host, "#{host}"),
-        port: or(&raw.port, "#{port}"),
-        path: or(&raw.path, "/#{path}"),
-        query: or(&raw.query, "#{query}"),
-        status: match raw.status_code {
-            raw::RedirectStatus::Http301 => 301,
-            raw::RedirectStatus::Http302 => 302,
-        },
+    let status = match raw.status_code {
+        raw::RedirectStatus::Http301 => 301,
+        raw::RedirectStatus::Http302 => 302,
     };
+    let raw::Redirect { protocol, host, port, path, query, .. } = raw.clone();
+    let redirect = Redirect::new(protocol, host, port, path, query, status);
     if let Err(error) = redirect.check() {
         context.push(Fault::error(action.path.clone(), error.to_string()).at(action.span));
         return None;

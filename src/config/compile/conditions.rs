@@ -1,12 +1,12 @@
 //! `conditions` of rules.
 
 use ipnet::IpNet;
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
 use super::context::Context;
 use crate::config::raw;
 use crate::config::reader::Located;
-use crate::rules::{Case, Condition, QueryPair, Wildcard, WildcardError};
+use crate::rules::{Case, Condition, QueryPair, Wildcard, WildcardError, expression};
 
 pub(super) fn condition(context: &mut Context<'_>, at: &Located<raw::Condition>) -> Option<Condition> {
     match &at.value {
@@ -72,7 +72,6 @@ fn pattern(context: &mut Context<'_>, at: &Located<String>, make: impl Fn(&str) 
     make(&at.value).map_err(|error| context.error(at, error.to_string())).ok()
 }
 
-/// Linear in the length of the text whatever the expression (threat P19): this engine has neither back-references nor look-around.
 fn regexes(context: &mut Context<'_>, values: &[Located<String>], ignore_case: bool) -> Option<Vec<Regex>> {
     let mut made = Vec::with_capacity(values.len());
     for at in values {
@@ -80,13 +79,9 @@ fn regexes(context: &mut Context<'_>, values: &[Located<String>], ignore_case: b
             context.error(at, format!("a regular expression has between 1 and {MAX_REGEX_CHARACTERS} characters"));
             continue;
         }
-        match RegexBuilder::new(&at.value).case_insensitive(ignore_case).size_limit(1 << 20).build() {
+        match expression(&at.value, ignore_case) {
             Ok(regex) => made.push(regex),
-            Err(error) => {
-                let words = error.to_string();
-                let words = words.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                context.error(at, format!("not a regular expression: {words}"));
-            }
+            Err(error) => context.error(at, error.to_string()),
         }
     }
     (made.len() == values.len()).then_some(made)

@@ -197,9 +197,7 @@ fn networks(context: &mut Context<'_>, raw: &Located<Vec<Located<String>>>) -> V
 fn hosts(context: &mut Context<'_>, raw: &Listener, certificates: &[ServerCertificate], secure_names: &HostNames) -> HostNames {
     let mut hosts = HostNames::default();
     for at in &raw.hosts {
-        let pattern = at.value.replace(['*', '?'], "a");
-        let sound = crate::message::Authority::parse(pattern.as_bytes()).is_ok_and(|authority| authority.port().is_none());
-        if !sound || at.value == "*" || hosts.add(&at.value).is_err() {
+        if !HostNames::may_have(&at.value) || hosts.add(&at.value).is_err() {
             context.error_hint(at, format!("{:?} is not a host", at.value), "write app.example.com or \"*.example.com\", without a port");
         }
     }

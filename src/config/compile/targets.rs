@@ -14,8 +14,8 @@ use crate::config::raw::{self, Named, Protocol};
 use crate::config::reader::{Located, Seconds};
 use crate::config::report::{Fault, Span};
 use crate::gateway::{
-    Algorithm, Balance, HealthCheck, ProtocolVersion, RESERVED_COOKIE_PREFIX, Stickiness, StickinessType, Target, TargetAddress,
-    TargetGroup, TargetTimeouts, TargetTls,
+    Algorithm, Balance, HealthCheck, ProtocolVersion, Stickiness, StickinessType, Target, TargetAddress, TargetGroup, TargetTimeouts,
+    TargetTls,
 };
 
 pub(super) type Groups = BTreeMap<String, Arc<TargetGroup>>;
@@ -146,14 +146,11 @@ fn stickiness(context: &mut Context<'_>, raw: &raw::Stickiness) -> Option<Sticki
             return None;
         }
         (raw::StickinessType::AppCookie, Some(at)) => {
-            // RFC 6265 §4.1.1: a token.
-            let sound = !at.value.is_empty() && at.value.parse::<http::HeaderName>().is_ok();
-            let reserved = at.value.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_COOKIE_PREFIX));
-            if !sound || reserved {
+            let Some(kind) = StickinessType::application_cookie(&at.value) else {
                 context.error(at, format!("{:?} cannot be the cookie of an application", at.value));
                 return None;
-            }
-            StickinessType::ApplicationCookie(at.value.clone())
+            };
+            kind
         }
     };
     Some(Stickiness { kind, duration })
@@ -207,8 +204,8 @@ fn is_host(host: &str) -> bool {
 fn health_check(context: &mut Context<'_>, raw: &raw::HealthCheck, version: ProtocolVersion) -> Option<HealthCheck> {
     // ALB's: a method that no service has, and the code that says so.
     let (path, matcher, codes) = match version {
-        ProtocolVersion::Http1 | ProtocolVersion::Http2 => ("/", "200", 200..=499),
-        ProtocolVersion::Grpc => ("/AWS.ALB/healthcheck", "12", 0..=99),
+        ProtocolVersion::Http1 | ProtocolVersion::Http2 => ("/", "200", HealthCheck::HTTP_CODES),
+        ProtocolVersion::Grpc => ("/AWS.ALB/healthcheck", "12", HealthCheck::GRPC_CODES),
     };
     let path = raw.path.as_ref().map_or(path, |at| at.value.as_str());
     if let Some(at) = raw.path.as_ref().filter(|at| crate::message::RequestTarget::parse(at.value.as_bytes()).is_err()) {
@@ -234,7 +231,7 @@ fn health_check(context: &mut Context<'_>, raw: &raw::HealthCheck, version: Prot
     let healthy_threshold = threshold(&raw.healthy_threshold, 5);
     let unhealthy_threshold = threshold(&raw.unhealthy_threshold, 2);
     let matcher = raw.matcher.as_ref().map_or(matcher, |at| at.value.as_str());
-    let Some(matcher) = ranges(matcher, &codes) else {
+    let Some(matcher) = HealthCheck::ranges(matcher, &codes) else {
         if let Some(at) = &raw.matcher {
             context.error_hint(
                 at,
@@ -245,14 +242,4 @@ fn health_check(context: &mut Context<'_>, raw: &raw::HealthCheck, version: Prot
         return None;
     };
     Some(HealthCheck { path: path.to_owned(), interval, timeout, healthy_threshold, unhealthy_threshold, matcher })
-}
-
-fn ranges(text: &str, codes: &std::ops::RangeInclusive<u16>) -> Option<Vec<(u16, u16)>> {
-    text.split(',')
-        .map(|part| {
-            let (from, to) = part.trim().split_once('-').unwrap_or((part.trim(), part.trim()));
-            let (from, to) = (from.parse().ok()?, to.parse().ok()?);
-            (codes.contains(&from) && codes.contains(&to) && from <= to).then_some((from, to))
-        })
-        .collect()
 }

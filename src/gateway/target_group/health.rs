@@ -1,6 +1,7 @@
 //! Which targets may be asked: what health checks say, what connections that did not come about say, and how long a target has
 //! been back.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -18,6 +19,24 @@ pub struct HealthCheck {
     pub unhealthy_threshold: u32,
     /// Accepted status codes, of HTTP or of gRPC, inclusive ranges.
     pub matcher: Vec<(u16, u16)>,
+}
+
+impl HealthCheck {
+    /// Status codes that a matcher may name.
+    pub const HTTP_CODES: RangeInclusive<u16> = 200..=499;
+    pub const GRPC_CODES: RangeInclusive<u16> = 0..=99;
+
+    /// A matcher: `200`, `200,204` or `200-299`, within `codes`.
+    #[must_use]
+    pub fn ranges(text: &str, codes: &RangeInclusive<u16>) -> Option<Vec<(u16, u16)>> {
+        text.split(',')
+            .map(|part| {
+                let (from, to) = part.trim().split_once('-').unwrap_or((part.trim(), part.trim()));
+                let (from, to) = (from.parse().ok()?, to.parse().ok()?);
+                (codes.contains(&from) && codes.contains(&to) && from <= to).then_some((from, to))
+            })
+            .collect()
+    }
 }
 
 /// What is known of a target.

@@ -19,7 +19,7 @@ use arc_swap::ArcSwap;
 pub use choosing::{Algorithm, Balance};
 use health::Health;
 pub use health::HealthCheck;
-pub use stickiness::{RESERVED_COOKIE_PREFIX, STICKINESS_COOKIES, Stickiness, StickinessType, Sticky};
+pub use stickiness::{STICKINESS_COOKIES, Stickiness, StickinessType, Sticky};
 pub use weighted::{ForwardAction, WeightedTargetGroup};
 
 use crate::clock::UnixTime;

@@ -16,7 +16,7 @@ use super::{ForwardAction, TargetGroup};
 use crate::clock::UnixTime;
 use crate::message::{Scheme, cookies};
 use crate::secret::Entropy;
-use crate::session::{MAX_COOKIE_BYTES, Purpose, Sealer};
+use crate::session::{MAX_COOKIE_BYTES, Purpose, Sealer, is_reserved_cookie};
 
 /// ALB's stickiness of a target group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,15 @@ pub enum StickinessType {
     LoadBalancerCookie,
     /// From the answer on in which the application sets this cookie, and as long as the browser has it.
     ApplicationCookie(String),
+}
+
+impl StickinessType {
+    /// `None` for what cannot name an application's cookie: no token (RFC 6265 §4.1.1), or one of ALB's own.
+    #[must_use]
+    pub fn application_cookie(name: &str) -> Option<Self> {
+        let sound = name.parse::<http::HeaderName>().is_ok() && !is_reserved_cookie(name);
+        sound.then(|| Self::ApplicationCookie(name.to_owned()))
+    }
 }
 
 impl Stickiness {
@@ -159,8 +168,6 @@ const TARGET_COOKIE: &str = "AWSALB";
 const APPLICATION_COOKIE: &str = "AWSALBAPP-0";
 /// All of them.
 pub const STICKINESS_COOKIES: [&str; 3] = [GROUP_COOKIE, TARGET_COOKIE, APPLICATION_COOKIE];
-/// No other cookie is called so.
-pub const RESERVED_COOKIE_PREFIX: &str = "AWSALB";
 /// Groups of which one cookie knows.
 const MOST_PLACES: usize = 5;
 
