@@ -127,6 +127,10 @@ fn explain(
         explanation["answer"] = json!({"status": 421, "because": format!("{} is not a host of this listener", authority.host())});
         return Ok(explanation);
     }
+    if gateway.has_endpoint(listener, &request) {
+        explanation["answer"] = json!({"because": "a path of the gateway's own"});
+        return Ok(explanation);
+    }
     let tried = listener.rules.explain(&request);
     explanation["rules"] = tried
         .iter()
@@ -333,14 +337,11 @@ fn text(explanation: &Value) -> String {
         lines.push(format!("  authentication  {whom}{}", word(&said["because"])));
     }
     if let Some(answer) = explanation["answer"].as_object() {
-        let more = ["because", "location"]
-            .iter()
-            .filter_map(|name| answer.get(*name))
-            .filter(|value| !value.is_null())
-            .map(&word)
-            .collect::<Vec<_>>()
-            .join(", ");
-        lines.push(format!("  answer          {}{}{more}", answer["status"], if more.is_empty() { "" } else { "  " }));
+        let more: Vec<String> =
+            ["because", "location"].iter().filter_map(|name| answer.get(*name)).filter(|value| !value.is_null()).map(&word).collect();
+        let said: Vec<String> =
+            answer.get("status").map(&word).into_iter().chain([more.join(", ")]).filter(|words| !words.is_empty()).collect();
+        lines.push(format!("  answer          {}", said.join("  ")));
     }
     if let Some(forward) = explanation["forward"].as_object() {
         let targets: Vec<String> = forward["targets"].as_array().into_iter().flatten().map(&word).collect();

@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use crate::authentication::{Authenticate, Authentication, NONCE_COOKIE, ReturnPlaces};
 use crate::identity_headers::{ClaimHeader, ProtectedHeaders, Signer};
-use crate::message::Scheme;
+use crate::message::{RequestView, Scheme};
 use crate::rules::RuleTable;
 use crate::session::SessionCookie;
 
@@ -83,6 +83,12 @@ impl ListenerRules {
 }
 
 impl Gateway {
+    /// Whether a request is for a path of the gateway's own, which no rule sees.
+    #[must_use]
+    pub fn has_endpoint(&self, listener: &ListenerRules, request: &RequestView<'_>) -> bool {
+        endpoints::find(self, listener, request).is_some()
+    }
+
     /// Whether a cookie is the gateway's own.
     #[must_use]
     pub fn owns_cookie(&self, name: &[u8]) -> bool {

@@ -28,7 +28,7 @@ pub struct Forward {
 /// `Err(Reply)` is every answer that the gateway gives itself.
 pub async fn handle(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
     check_host(exchange)?;
-    if let Some(endpoint) = endpoints::find(exchange) {
+    if let Some(endpoint) = endpoints::find(exchange.gateway, exchange.listener, exchange.request) {
         return Err(endpoints::serve(endpoint, exchange).await);
     }
     let rule = find_rule(exchange)?;

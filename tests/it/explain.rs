@@ -46,6 +46,18 @@ fn explain(folder: &Path, arguments: &[&str]) -> Value {
 }
 
 #[test]
+fn own_paths_of_the_gateway_reach_no_rule() {
+    let folder = folder();
+    for path in ["logout", "session", "idpresponse", "jwks.json", "keys/x", "login"] {
+        let told = explain(folder.path(), &["--url", &format!("https://app.test/oauth2/{path}")]);
+        assert_eq!((&told["rule"], &told["rules"]), (&Value::Null, &Value::Null), "{path}");
+        assert_eq!(told["answer"]["because"], "a path of the gateway's own", "{path}");
+    }
+    // Another spelling is a path like any other.
+    assert_eq!(explain(folder.path(), &["--url", "https://app.test/oauth2/Logout"])["rule"], "default");
+}
+
+#[test]
 fn each_decision_is_told_with_its_reason() {
     let folder = folder();
     let told = |arguments: &[&str]| explain(folder.path(), arguments);

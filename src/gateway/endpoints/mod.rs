@@ -8,9 +8,9 @@ mod session;
 
 use std::sync::Arc;
 
-use super::{Exchange, ListenerRules, Reply, reply};
+use super::{Exchange, Gateway, ListenerRules, Reply, reply};
 use crate::authentication::{Authenticate, Presented};
-use crate::message::{Malformed, Scheme};
+use crate::message::{Malformed, RequestView, Scheme};
 use crate::session::OpenedSession;
 
 /// One of them.
@@ -25,8 +25,8 @@ pub(super) enum Endpoint<'a> {
 }
 
 /// By exact path: a spelling that a laxer program would read as one of ours is just a path to the rules.
-pub(super) fn find<'a>(exchange: &Exchange<'a>) -> Option<Endpoint<'a>> {
-    let path = exchange.request.target.path().strip_prefix(exchange.gateway.prefix.as_str())?;
+pub(super) fn find<'a>(gateway: &Gateway, listener: &ListenerRules, request: &RequestView<'a>) -> Option<Endpoint<'a>> {
+    let path = request.target.path().strip_prefix(gateway.prefix.as_str())?;
     let endpoint = match path {
         "/idpresponse" => Endpoint::IdpResponse,
         "/login" => Endpoint::Login,
@@ -35,7 +35,7 @@ pub(super) fn find<'a>(exchange: &Exchange<'a>) -> Option<Endpoint<'a>> {
         "/session" => Endpoint::Session,
         _ => Endpoint::Key(path.strip_prefix("/keys/")?),
     };
-    exchange.listener.authenticating().next().map(|_| endpoint)
+    listener.authenticating().next().map(|_| endpoint)
 }
 
 pub(super) async fn serve(endpoint: Endpoint<'_>, exchange: &mut Exchange<'_>) -> Reply {
