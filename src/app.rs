@@ -17,13 +17,13 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::admin::{self, Admin};
-use crate::authentication::ProviderClient;
+use crate::authentication::{KeySource, ProviderClient};
 use crate::clients::{
-    HealthObserver, Observer, ProviderConnection, ProviderEvent, SystemClock, check_targets, client_config, resolve_targets,
+    HealthObserver, KeyConnection, Observer, ProviderConnection, ProviderEvent, SystemClock, check_targets, client_config, resolve_targets,
     resolve_targets_once, system_entropy,
 };
 use crate::clock::Clock;
-use crate::config::{self, Compiled, LogSettings, Report};
+use crate::config::{self, Compiled, Connect, LogSettings, Report};
 use crate::gateway::Gateway;
 use crate::listener::{Listener, TlsError};
 use crate::provider::{Endpoint, Provider};
@@ -49,7 +49,7 @@ impl Default for Options {
 /// A configuration with its connections, ready to start.
 pub struct Loaded {
     compiled: Compiled,
-    connections: Vec<Arc<ProviderConnection>>,
+    connections: Connections,
     metrics: Arc<Metrics>,
 }
 
@@ -81,25 +81,66 @@ pub fn load_text(text: &str, base: &Path, options: &Options) -> (Option<Loaded>,
     load_with(options, |connect| config::load_bytes(text.as_bytes(), "configuration", base, &options.entropy, options.clock.now(), connect))
 }
 
-fn load_with(options: &Options, load: impl FnOnce(&config::Connect<'_>) -> (Option<Compiled>, Report)) -> (Option<Loaded>, Report) {
-    let metrics = Metrics::new().map(Arc::new);
-    let connections = RefCell::new(Vec::new());
-    let observer = metrics.as_ref().ok().map(|metrics| observer(metrics.clone(), options.clock.clone()));
-    let connect = |provider: &Arc<Provider>, authorities: Option<&[u8]>| {
-        let observer = observer.clone().ok_or("metrics cannot be set up")?;
-        let connection = connection(provider, authorities, observer)?;
-        connections.borrow_mut().push(connection.clone());
-        Ok(connection as Arc<dyn ProviderClient>)
+fn load_with(options: &Options, load: impl FnOnce(&dyn Connect) -> (Option<Compiled>, Report)) -> (Option<Loaded>, Report) {
+    let metrics = match Metrics::new() {
+        Ok(metrics) => Arc::new(metrics),
+        Err(error) => return (None, Report::of("metrics".to_owned(), config::Fault::error("", error.to_string()))),
     };
-    let (compiled, report) = load(&connect);
-    let connections = connections.into_inner();
-    (compiled.zip(metrics.ok()).map(|(compiled, metrics)| Loaded { compiled, connections, metrics }), report)
+    let connector = Connector::new(observer(metrics.clone(), options.clock.clone()));
+    let (compiled, report) = load(&connector);
+    let connections = connector.into_connections();
+    (compiled.map(|compiled| Loaded { compiled, connections, metrics }), report)
 }
 
-/// The connection to one provider; `Err` in words.
-pub fn connection(provider: &Arc<Provider>, authorities: Option<&[u8]>, observer: Observer) -> Result<Arc<ProviderConnection>, String> {
-    let tls = client_config(authorities).map_err(|error| error.to_string())?;
-    ProviderConnection::new(provider.clone(), tls, observer).map_err(|error| error.to_string())
+/// Makes connections while a configuration is compiled, and keeps them for whoever runs it.
+pub struct Connector {
+    observer: Observer,
+    made: RefCell<Connections>,
+}
+
+/// To everything that signs tokens which count here.
+#[derive(Default)]
+pub struct Connections {
+    pub providers: Vec<(Arc<Provider>, Arc<ProviderConnection>)>,
+    /// By issuer.
+    pub key_sets: Vec<(Arc<str>, Arc<KeyConnection>)>,
+}
+
+impl Connector {
+    pub fn new(observer: Observer) -> Self {
+        Self { observer, made: RefCell::default() }
+    }
+
+    pub fn into_connections(self) -> Connections {
+        self.made.into_inner()
+    }
+}
+
+impl Connect for Connector {
+    fn provider(&self, provider: &Arc<Provider>, authorities: Option<&[u8]>) -> Result<Arc<dyn ProviderClient>, String> {
+        let tls = client_config(authorities).map_err(|error| error.to_string())?;
+        let connection = ProviderConnection::new(provider.clone(), tls, self.observer.clone()).map_err(|error| error.to_string())?;
+        self.made.borrow_mut().providers.push((provider.clone(), connection.clone()));
+        Ok(connection)
+    }
+
+    fn key_set(&self, issuer: &str, url: &str, authorities: Option<&[u8]>) -> Result<Arc<dyn KeySource>, String> {
+        let tls = client_config(authorities).map_err(|error| error.to_string())?;
+        let connection = KeyConnection::new(issuer, url, tls, self.observer.clone()).map_err(|error| error.to_string())?;
+        self.made.borrow_mut().key_sets.push((issuer.into(), connection.clone()));
+        Ok(connection)
+    }
+}
+
+impl Connections {
+    fn keep_fresh(&self) {
+        for (_, provider) in &self.providers {
+            provider.keep_fresh();
+        }
+        for (_, key_set) in &self.key_sets {
+            key_set.keep_fresh();
+        }
+    }
 }
 
 fn observer(metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Observer {
@@ -150,7 +191,7 @@ pub struct Running {
     drain_timeout: Duration,
     access_log: Arc<AccessLog>,
     tasks: Vec<JoinHandle<()>>,
-    _connections: Vec<Arc<ProviderConnection>>,
+    _connections: Connections,
 }
 
 /// Binds every address first, so that a port that is taken ends the start, then serves.
@@ -166,9 +207,7 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
     let changed: HealthObserver =
         Arc::new(|target_group, target, healthy| tracing::warn!(target_group, target, healthy, "the health of a target has changed"));
     check_targets(&gateway.target_groups, &options.clock, &changed);
-    for connection in &connections {
-        connection.keep_fresh();
-    }
+    connections.keep_fresh();
     for certificate in listeners.iter().flat_map(|listener| &listener.certificates) {
         metrics.certificate(&certificate.name, certificate.expires_at);
     }

@@ -5,7 +5,7 @@
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::HeaderMap;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::browser_nonce::BrowserNonce;
 use super::session_check::ISSUER;
@@ -13,8 +13,8 @@ use super::{Authenticate, Authentication, LoginState, Presented, ProviderClientE
 use crate::clock::UnixTime;
 use crate::identity::{SessionId, display_name};
 use crate::provider::{
-    AuthorizationResponse, AuthorizationResponseError, CallError, CodeVerifier, IdTokenError, IdTokenExpectations, ProviderMetadata,
-    TokenError, TokenResponse, UserInfoError, code_exchange, merge, user_info_call, user_info_claims, verify_claims,
+    AuthorizationResponse, AuthorizationResponseError, CallError, CodeVerifier, IdTokenClaims, IdTokenError, IdTokenExpectations, Issuers,
+    ProviderMetadata, TokenError, TokenResponse, UserInfoError, code_exchange, merge, user_info_call, user_info_claims, verify_claims,
 };
 use crate::secret::EntropyError;
 use crate::session::{RecordError, SealError, SessionRecord};
@@ -137,7 +137,7 @@ impl Authentication {
             return Err(CallbackError::OtherRule);
         }
         let metadata = authenticate.client.metadata().await.map_err(CallbackError::Metadata)?;
-        check_response_issuer(&metadata, response)?;
+        check_response_issuer(&authenticate.provider.issuers, &metadata, response)?;
         // From here on this state is spent, whatever comes of it.
         if !self.finished_logins.claim(login.id) {
             return Err(CallbackError::UsedState);
@@ -149,7 +149,7 @@ impl Authentication {
         }
         let code = response.code.as_deref().ok_or(CallbackError::MissingCode)?;
         let tokens = self.exchange(authenticate, &metadata, login, code).await?;
-        let mut claims = self.id_token_claims(authenticate, &metadata, login, &tokens, now).await?;
+        let IdTokenClaims { issuer, mut claims } = self.id_token_claims(authenticate, &metadata, login, &tokens, now).await?;
         if let Some(endpoint) = &metadata.user_info_endpoint {
             let call = user_info_call(endpoint, tokens.access_token.expose());
             let answer = authenticate.client.call(call).await.map_err(CallbackError::UserInfoCall)?;
@@ -158,7 +158,7 @@ impl Authentication {
             merge(&mut claims, user_info);
         }
         let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned();
-        claims.insert(ISSUER.to_owned(), metadata.issuer.to_string().into());
+        claims.insert(ISSUER.to_owned(), issuer.to_string().into());
         let display_name = display_name(&claims).unwrap_or(&subject).to_owned();
         let record = SessionRecord {
             id: SessionId(self.entropy.bytes()?),
@@ -194,7 +194,7 @@ impl Authentication {
         login: &LoginState,
         tokens: &TokenResponse,
         now: UnixTime,
-    ) -> Result<Map<String, Value>, CallbackError> {
+    ) -> Result<IdTokenClaims, CallbackError> {
         let token = Compact::parse(tokens.id_token.expose())?;
         let keys = authenticate.client.keys().await.map_err(CallbackError::Keys)?;
         let verified = match self.verifier.verify(&token, &keys) {
@@ -205,6 +205,7 @@ impl Authentication {
             other => other?,
         };
         let expected = IdTokenExpectations {
+            issuers: &authenticate.provider.issuers,
             issuer: &metadata.issuer,
             client_id: &authenticate.provider.client_id,
             nonce: &login.nonce,
@@ -234,8 +235,8 @@ impl Authentication {
 
 /// RFC 9207 §2.4: a wrong `iss` is refused, a missing one where the provider promised it; a mix-up of two providers ends here
 /// with the code unspent.
-fn check_response_issuer(metadata: &ProviderMetadata, response: &AuthorizationResponse) -> Result<(), CallbackError> {
-    let sound = response.iss.as_deref().map_or(!metadata.sends_iss, |iss| iss == &*metadata.issuer);
+fn check_response_issuer(issuers: &Issuers, metadata: &ProviderMetadata, response: &AuthorizationResponse) -> Result<(), CallbackError> {
+    let sound = response.iss.as_deref().map_or(!metadata.sends_iss, |iss| issuers.of_response(&metadata.issuer, iss));
     if sound { Ok(()) } else { Err(CallbackError::ResponseIssuer) }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Decisions only. What has to be asked of a provider goes through `ProviderClient`.
 
+mod bearer;
 mod browser_nonce;
 mod callback;
 mod login;
@@ -14,12 +15,16 @@ mod unauthenticated;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use bearer::{
+    AdditionalClaim, BearerError, BearerIdentity, BearerTokens, ClaimFormat, Credentials, Introspection, JwtValidation, ProtectedResource,
+    TokenPolicy, TokenSource, TokenUse, WELL_KNOWN, credentials,
+};
 pub use browser_nonce::NONCE_COOKIE;
 pub use callback::{CallbackError, CallbackFailure, SignedIn};
 pub use login::{LoginError, LoginStart, MAX_RETURN_BYTES};
 pub use login_state::{LOGIN_LIFETIME, LoginState};
 pub use logout::{LogoutState, ReturnPlaces};
-pub use port::{ProviderClient, ProviderClientError};
+pub use port::{KeySource, ProviderClient, ProviderClientError};
 pub use session_check::{Presented, SessionOver, SessionTerm, identify};
 pub use unauthenticated::{Decision, OnUnauthenticatedRequest, decide, is_cors_preflight};
 
@@ -42,6 +47,8 @@ pub struct Authenticate {
     pub extra_params: Vec<(String, String)>,
     /// A real preflight passes, bare.
     pub allow_cors_preflight: bool,
+    /// Tokens that are as good as a session.
+    pub bearer_tokens: Option<Arc<BearerTokens>>,
 }
 
 /// What all logins of a gateway share.

@@ -20,11 +20,11 @@ pub enum ProviderClientError {
     Keys(#[from] KeySetError),
 }
 
-/// One provider, reached over the network in `clients`, by a script in tests.
+/// The keys of one issuer.
 #[async_trait]
-pub trait ProviderClient: Send + Sync {
-    /// Metadata, from memory when it is fresh. A provider that is down is not asked again at once.
-    async fn metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderClientError>;
+pub trait KeySource: Send + Sync {
+    /// What is in memory.
+    fn current_keys(&self) -> Option<Arc<KeySet>>;
 
     /// The key set: the last good one, however long the provider has been away.
     async fn keys(&self) -> Result<Arc<KeySet>, ProviderClientError>;
@@ -32,6 +32,13 @@ pub trait ProviderClient: Send + Sync {
     /// A newer key set than `known`, because a token names a key that `known` lacks. Fetched once for any number of
     /// callers, and not again within the cool-down, also when fetching fails (threats I10, I11).
     async fn newer_keys(&self, known: &Arc<KeySet>) -> Result<Arc<KeySet>, ProviderClientError>;
+}
+
+/// One provider, reached over the network in `clients`.
+#[async_trait]
+pub trait ProviderClient: KeySource {
+    /// Metadata, from memory when it is fresh. A provider that is down is not asked again at once.
+    async fn metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderClientError>;
 
     /// One exchange, within time and size limits, following no redirect.
     async fn call(&self, call: ProviderCall) -> Result<ProviderAnswer, CallError>;

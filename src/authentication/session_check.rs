@@ -25,7 +25,8 @@ pub enum Presented {
 /// How long an opened session is good for, for a connection on which no further request will show it.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionTerm {
-    pub id: SessionId,
+    /// `None`: a bearer token, which only ends by itself.
+    pub id: Option<SessionId>,
     pub expires_at: UnixTime,
 }
 
@@ -55,7 +56,7 @@ impl Authentication {
         if term.expires_at <= now {
             return Some(SessionOver::Expired);
         }
-        self.ended.has_ended(term.id).then_some(SessionOver::Ended)
+        term.id.is_some_and(|id| self.ended.has_ended(id)).then_some(SessionOver::Ended)
     }
 
     /// Opens what the request carries. The seal is checked on every request: a cache would have to be keyed by all of
@@ -67,7 +68,7 @@ impl Authentication {
         };
         let Ok(plain) = self.sealer.open(Purpose::Session, &context(authenticate), sealed) else { return Presented::Unusable };
         let Ok(session) = OpenedSession::read(plain) else { return Presented::Unusable };
-        match self.over(SessionTerm { id: session.id, expires_at: session.expires_at }, now) {
+        match self.over(SessionTerm { id: Some(session.id), expires_at: session.expires_at }, now) {
             Some(SessionOver::Expired) => Presented::Expired(session.id),
             Some(SessionOver::Ended) => Presented::Ended,
             None => Presented::Session(session),
@@ -99,15 +100,14 @@ pub fn identify(authenticate: &Authenticate, session: &OpenedSession) -> Result<
     claims.remove(ISSUER);
     Ok(Identity {
         provider: provider.name.clone(),
-        issuer: issuer.or_else(|| provider.issuers.first().cloned()).ok_or(RecordError::Damaged)?,
+        issuer: issuer.unwrap_or_else(|| provider.issuers.first().clone()),
         client_id: provider.client_id.clone(),
         subject,
         display_name,
         claims,
         access_token: Secret::new(record.access_token),
         id_token: Secret::new(record.id_token),
-        session: record.id,
-        session_hash: record.id.hash().into(),
+        session: Some(record.id.into()),
         expires_at: record.expires_at,
     })
 }

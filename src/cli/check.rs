@@ -1,47 +1,43 @@
 //! `vestibule check`.
 
-use std::cell::RefCell;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::{AT_FAULT, FAILED, output};
-use crate::app;
-use crate::authentication::ProviderClient;
-use crate::clients::{ProviderConnection, SystemClock, system_entropy};
+use crate::app::{Connections, Connector};
+use crate::authentication::{KeySource as _, ProviderClient as _};
+use crate::clients::{SystemClock, system_entropy};
 use crate::clock::Clock as _;
 use crate::config;
-use crate::provider::Provider;
+use crate::tokens::KeySet;
 
 pub(super) fn run(path: &Path, online: bool) -> ExitCode {
-    let connections: RefCell<Vec<(Arc<Provider>, Arc<ProviderConnection>)>> = RefCell::new(Vec::new());
-    let connect = |provider: &Arc<Provider>, authorities: Option<&[u8]>| {
-        let connection = app::connection(provider, authorities, Arc::new(|_| {}))?;
-        connections.borrow_mut().push((provider.clone(), connection.clone()));
-        Ok(connection as Arc<dyn ProviderClient>)
-    };
-    let (compiled, report) = config::load(path, &system_entropy(), SystemClock.now(), &connect);
+    let connector = Connector::new(Arc::new(|_| {}));
+    let (compiled, report) = config::load(path, &system_entropy(), SystemClock.now(), &connector);
     output::print(report.render(output::has_color(&std::io::stdout())).trim_end());
     if compiled.is_none() {
         return ExitCode::from(AT_FAULT);
     }
-    if online { ask_providers(path, connections.into_inner()) } else { ExitCode::SUCCESS }
+    if online { ask(path, &connector.into_connections()) } else { ExitCode::SUCCESS }
 }
 
-fn ask_providers(path: &Path, connections: Vec<(Arc<Provider>, Arc<ProviderConnection>)>) -> ExitCode {
+/// Every provider and key set, and what it says.
+fn ask(path: &Path, connections: &Connections) -> ExitCode {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return ExitCode::from(FAILED) };
     let outcomes = runtime.block_on(async {
         let mut outcomes = Vec::new();
-        for (provider, connection) in connections {
+        for (provider, connection) in &connections.providers {
             let outcome = match (connection.metadata().await, connection.keys().await) {
-                (Ok(metadata), Ok(keys)) => {
-                    let left_out = if keys.left_out() > 0 { format!(", {} that cannot be used", keys.left_out()) } else { String::new() };
-                    Ok(format!("{}, {} keys{left_out}", metadata.issuer, keys.len()))
-                }
+                (Ok(metadata), Ok(keys)) => Ok(format!("{}, {}", metadata.issuer, counted(&keys))),
                 (Err(error), _) => Err(format!("discovery ({}): {error}", provider.discovery_url)),
                 (_, Err(error)) => Err(format!("key set: {error}")),
             };
-            outcomes.push((provider.name.clone(), outcome));
+            outcomes.push((format!("identity_providers.{}", provider.name), outcome));
+        }
+        for (issuer, connection) in &connections.key_sets {
+            let outcome = connection.keys().await.map(|keys| counted(&keys)).map_err(|error| format!("key set: {error}"));
+            outcomes.push((format!("jwt_validation of {issuer}"), outcome));
         }
         outcomes
     });
@@ -57,7 +53,12 @@ fn ask_providers(path: &Path, connections: Vec<(Arc<Provider>, Arc<ProviderConne
             Ok(words) => ("ok   ", words),
             Err(words) => ("error", words),
         };
-        output::print(&format!("\n  {word}  identity_providers.{name}\n         {words}"));
+        output::print(&format!("\n  {word}  {name}\n         {words}"));
     }
     if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+}
+
+fn counted(keys: &KeySet) -> String {
+    let left_out = if keys.left_out() > 0 { format!(", {} that cannot be used", keys.left_out()) } else { String::new() };
+    format!("{} keys{left_out}", keys.len())
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value, json};
 
-use super::{AT_FAULT, output, past_request};
+use super::{AT_FAULT, explained_token, output, past_request};
 use crate::app::{self, Options};
 use crate::authentication::{Authenticate, Decision, OnUnauthenticatedRequest, Presented, decide, is_cors_preflight};
 use crate::authorization::authorize;
@@ -145,6 +145,12 @@ fn explain(
     explanation["rule"] = (*rule.name).into();
     let claims = arguments.claims.as_deref().map(read_claims).transpose()?;
     let identity = match &rule.authenticate {
+        None if let Some(validation) = &rule.jwt_validation => {
+            match explained_token::explain(validation, claims, &request, options.clock.now(), &mut explanation)? {
+                Outcome::Passes(identity) => identity,
+                Outcome::Answered => return Ok(explanation),
+            }
+        }
         None => {
             explanation["authentication"] = json!({"because": "the rule does not ask who it is"});
             None
@@ -159,7 +165,7 @@ fn explain(
 }
 
 /// Whether a request goes on, and as whom.
-enum Outcome {
+pub(super) enum Outcome {
     Passes(Option<Box<Identity>>),
     /// The gateway answers; the explanation says what.
     Answered,
@@ -214,15 +220,14 @@ fn identity(authenticate: &Authenticate, mut claims: Map<String, Value>) -> Resu
     claims.remove("iss");
     Ok(Identity {
         provider: authenticate.provider.name.clone(),
-        issuer: authenticate.provider.issuers.first().cloned().unwrap_or_else(|| "".into()),
+        issuer: authenticate.provider.issuers.first().clone(),
         client_id: authenticate.provider.client_id.clone(),
         display_name: display_name(&claims).map_or_else(|| subject.clone(), Arc::from),
         subject,
         claims,
         access_token: Secret::from("THE-ACCESS-TOKEN"),
         id_token: Secret::from(""),
-        session_hash: session.hash().into(),
-        session,
+        session: Some(session.into()),
         expires_at: crate::clock::UnixTime(0),
     })
 }

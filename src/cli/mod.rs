@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod explain;
+mod explained_token;
 mod identity_provider;
 mod import;
 mod keys;

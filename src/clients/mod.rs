@@ -1,14 +1,19 @@
 //! What reaches out: the system's clock and randomness, providers over HTTPS, name resolution, health checks.
 
+mod calls;
 mod fetched;
+mod freshness;
 mod health_check;
+mod key_connection;
 mod provider_connection;
 mod resolver;
 mod system;
 mod tls_roots;
 
+pub use calls::{Observer, ProviderEvent};
 pub use health_check::{HealthObserver, check_targets};
-pub use provider_connection::{Observer, ProviderConnection, ProviderEvent};
+pub use key_connection::KeyConnection;
+pub use provider_connection::ProviderConnection;
 pub use resolver::{resolve_targets, resolve_targets_once};
 pub use system::{SystemClock, system_entropy};
 pub use tls_roots::{RootsError, client_config};

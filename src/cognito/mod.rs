@@ -3,9 +3,7 @@
 //! Endpoints live on the pool's domain, keys and issuer on the regional host; sign-out has its own parameters. `endpoint`
 //! stands in for the regional host (an emulator, a VPC endpoint); tokens then name the emulator or AWS as their issuer.
 
-use std::sync::Arc;
-
-use crate::provider::Endpoints;
+use crate::provider::{Endpoints, Issuers};
 
 /// `arn:aws:cognito-idp:REGION:ACCOUNT:userpool/POOL`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,15 +70,18 @@ pub fn hosted_endpoints(origin: &str) -> Endpoints {
         user_info: Some(format!("{origin}/oauth2/userInfo")),
         keys: None,
         end_session: Some(format!("{origin}/logout")),
+        introspection: None,
     }
 }
 
 /// Issuer and key set for a pool, perhaps behind an emulator's `endpoint`.
 #[must_use]
-pub fn issuers(pool: &UserPoolArn, endpoint: Option<&str>) -> Vec<Arc<str>> {
-    let mut issuers: Vec<Arc<str>> = vec![pool.issuer().into()];
-    issuers.extend(endpoint.map(|endpoint| Arc::from(pool.issuer_at(endpoint))));
-    issuers
+pub fn issuers(pool: &UserPoolArn, endpoint: Option<&str>) -> Issuers {
+    let issuers = Issuers::one(&pool.issuer());
+    match endpoint {
+        Some(endpoint) => issuers.or(&pool.issuer_at(endpoint)),
+        None => issuers,
+    }
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use crate::clock::UnixTime;
 use crate::secret::Entropy;
 
 /// Reads and compiles a file. The report holds every fault; `None` when one of them is an error.
-pub fn load(path: &Path, entropy: &Entropy, now: UnixTime, connect: &Connect<'_>) -> (Option<Compiled>, Report) {
+pub fn load(path: &Path, entropy: &Entropy, now: UnixTime, connect: &dyn Connect) -> (Option<Compiled>, Report) {
     match std::fs::read(path) {
         Ok(bytes) => {
             let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -43,7 +43,7 @@ pub fn load_bytes(
     base: &Path,
     entropy: &Entropy,
     now: UnixTime,
-    connect: &Connect<'_>,
+    connect: &dyn Connect,
 ) -> (Option<Compiled>, Report) {
     let mut faults = Faults::default();
     let text = text(bytes, &mut faults);

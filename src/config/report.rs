@@ -96,7 +96,7 @@ impl Report {
     }
 
     /// A report of one fault that concerns no line.
-    pub(super) fn of(name: String, fault: Fault) -> Self {
+    pub fn of(name: String, fault: Fault) -> Self {
         Self { name, text: String::new(), faults: vec![fault], secrets: Vec::new() }
     }
 

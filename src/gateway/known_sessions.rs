@@ -47,7 +47,7 @@ impl KnownSessions {
 
     /// The same where it is known that nobody has asked before.
     pub fn remember(&self, authenticate: &Authenticate, session: &OpenedSession) -> Result<Arc<Known>, RecordError> {
-        let known = Arc::new(Known { identity: identify(authenticate, session)?, headers: ArcSwapOption::empty() });
+        let known = Arc::new(Known::new(identify(authenticate, session)?));
         self.0.insert(session.id, known.clone());
         Ok(known)
     }
@@ -64,6 +64,10 @@ impl Default for KnownSessions {
 }
 
 impl Known {
+    pub(super) fn new(identity: Identity) -> Self {
+        Self { identity, headers: ArcSwapOption::empty() }
+    }
+
     /// Signed at the first request and again shortly before the signature ends.
     pub fn headers(&self, gateway: &Gateway, now: UnixTime) -> Result<Arc<IdentityHeaders>, HeaderError> {
         if let Some(headers) = self.headers.load_full().filter(|headers| headers.are_fresh(now)) {

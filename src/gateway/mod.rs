@@ -2,10 +2,12 @@
 //!
 //! `pipeline` is the table of contents; `reply` is where every failure becomes an answer.
 
+mod bearer;
 mod endpoints;
 mod exchange;
 mod hosts;
 mod known_sessions;
+mod known_tokens;
 mod pages;
 mod pipeline;
 mod record;
@@ -21,9 +23,10 @@ use ipnet::IpNet;
 pub use exchange::Exchange;
 pub use hosts::HostNames;
 pub use known_sessions::KnownSessions;
+pub use known_tokens::KnownTokens;
 pub use pages::{PageError, Pages, SITUATIONS};
 pub use pipeline::{Forward, handle};
-pub use record::{AuthenticationEvent, Record};
+pub use record::{AuthenticationEvent, Record, TokenEvent};
 pub use redirect::{Redirect, RedirectError};
 pub use reply::{Reply, TargetFailure, Verdict, Visitor, for_malformed, for_target, for_transform};
 pub use rule::{FixedResponse, RoutingAction, RuleActions};
@@ -35,7 +38,7 @@ pub use transform::{Rewrite, RewriteError, Rewritten, TransformError, Transforms
 
 use std::sync::Arc;
 
-use crate::authentication::{Authenticate, Authentication, NONCE_COOKIE, ReturnPlaces};
+use crate::authentication::{Authenticate, Authentication, NONCE_COOKIE, ProtectedResource, ReturnPlaces};
 use crate::identity_headers::{ClaimHeader, ProtectedHeaders, Signer};
 use crate::message::{RequestView, Scheme};
 use crate::rules::RuleTable;
@@ -56,6 +59,7 @@ pub struct Gateway {
     pub return_places: ReturnPlaces,
     pub pages: Pages,
     pub known: KnownSessions,
+    pub known_tokens: KnownTokens,
     /// Session cookies of all rules: none of them reaches a target, whichever rule set it.
     pub cookies: Vec<SessionCookie>,
     /// Whether any visitor is kept with a target. Where nobody is, cookies of ALB's names belong to somebody else: a real one
@@ -76,6 +80,11 @@ pub struct ListenerRules {
 }
 
 impl ListenerRules {
+    /// Resources of which clients may learn where tokens come from.
+    pub fn protected_resources(&self) -> impl Iterator<Item = &Arc<ProtectedResource>> {
+        self.rules.all().filter_map(|rule| rule.bearer_tokens()?.resource.as_ref())
+    }
+
     /// The rules that sign people in. A listener without any serves none of the endpoints.
     pub fn authenticating(&self) -> impl Iterator<Item = &Arc<Authenticate>> {
         self.rules.all().filter_map(|rule| rule.authenticate.as_ref())

@@ -66,9 +66,10 @@ struct Text {
 }
 
 /// Every situation that has a text; a template of that name replaces its page.
-pub const SITUATIONS: [&str; 22] = [
+pub const SITUATIONS: [&str; 23] = [
     "bad_request",
     "sign_in_required",
+    "token_required",
     "sign_in_expired",
     "sign_in_not_recognised",
     "access_denied",

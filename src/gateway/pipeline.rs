@@ -7,7 +7,7 @@ use http::header::WWW_AUTHENTICATE;
 use serde_json::json;
 
 use super::known_sessions::Known;
-use super::{Exchange, Reply, Rewritten, RoutingAction, RuleActions, Sticky, TargetFailure, TargetGroup, endpoints, reply};
+use super::{Exchange, Reply, Rewritten, RoutingAction, RuleActions, Sticky, TargetFailure, TargetGroup, bearer, endpoints, reply};
 use crate::authentication::{Authenticate, Decision, Presented, SessionOver, SessionTerm, decide, is_cors_preflight};
 use crate::identity_headers::IdentityHeaders;
 use crate::message::{Malformed, RequestTarget, Scheme, shows_page};
@@ -33,8 +33,10 @@ pub async fn handle(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
     }
     let rule = find_rule(exchange)?;
     let known = authenticate(rule, exchange).await?;
-    let session = known.as_ref().map(|known| SessionTerm { id: known.identity.session, expires_at: known.identity.expires_at });
-    let identity = match known {
+    let session = known
+        .as_ref()
+        .map(|known| SessionTerm { id: known.identity.session.as_ref().map(|session| session.id), expires_at: known.identity.expires_at });
+    let identity = match known.filter(|_| rule.jwt_validation.as_ref().is_none_or(|validation| validation.identity_headers)) {
         Some(known) => {
             Some(known.headers(exchange.gateway, exchange.now).map_err(|error| exchange.refuse(reply::for_headers(error), None))?)
         }
@@ -85,10 +87,19 @@ fn find_rule<'a>(exchange: &mut Exchange<'a>) -> Result<&'a RuleActions, Reply> 
 
 /// The person behind the request, nobody where the rule lets nobody pass, or the answer.
 async fn authenticate(rule: &RuleActions, exchange: &mut Exchange<'_>) -> Result<Option<Arc<Known>>, Reply> {
+    if let Some(validation) = &rule.jwt_validation {
+        return bearer::validate(validation, exchange).await;
+    }
     let Some(authenticate) = &rule.authenticate else { return Ok(None) };
     let (gateway, request) = (exchange.gateway, exchange.request);
     exchange.record.actions.push("authenticate");
     exchange.record.identity_provider = Some(authenticate.provider.name.clone());
+    // A bad token is refused, also beside a good session: whoever sends one means it, and cannot use a redirect.
+    if let Some(tokens) = &authenticate.bearer_tokens
+        && let Some(known) = bearer::presented(tokens, exchange).await?
+    {
+        return Ok(Some(known));
+    }
     if request.scheme == Scheme::Http {
         // Cookies are `Secure`: over plain HTTP nobody can be signed in, and nothing secret may be said (threat F23).
         return Err(Reply::redirect(302, &request.https_url()));
@@ -110,7 +121,7 @@ async fn authenticate(rule: &RuleActions, exchange: &mut Exchange<'_>) -> Result
     exchange.record.outcome = Some("session");
     exchange.record.subject = Some(known.identity.subject.clone());
     exchange.record.display_name = Some(known.identity.display_name.clone());
-    exchange.record.session = Some(known.identity.session_hash.clone());
+    exchange.record.session = known.identity.session.as_ref().map(|session| session.hash.clone());
     Ok(Some(known))
 }
 
@@ -157,10 +168,9 @@ fn refuse(authenticate: &Authenticate, reason: &'static str, exchange: &mut Exch
         request.authority.host(),
         authenticate.cookie.name()
     );
-    match HeaderValue::try_from(challenge) {
-        Ok(challenge) => reply.with(WWW_AUTHENTICATE, challenge),
-        Err(_) => reply,
-    }
+    let of_tokens = authenticate.bearer_tokens.as_ref().and_then(|tokens| bearer::bare_challenge(tokens, exchange));
+    let challenges = HeaderValue::try_from(challenge).ok().into_iter().chain(of_tokens);
+    challenges.fold(reply, |reply, challenge| reply.with(WWW_AUTHENTICATE, challenge))
 }
 
 /// Where a person should be after signing in: the page itself, or, for what a page has fetched, that page.

@@ -9,7 +9,7 @@ pub struct Record {
     /// Priority of the rule: 0 the default, `None` when none was looked for.
     pub rule_priority: Option<u32>,
     pub rule: Option<Arc<str>>,
-    /// ALB's words: `authenticate`, `forward`, `redirect`, `fixed-response`.
+    /// ALB's words: `authenticate`, `jwt-validation`, `forward`, `redirect`, `fixed-response`.
     pub actions: Vec<&'static str>,
     pub identity_provider: Option<Arc<str>>,
     pub subject: Option<Arc<str>>,
@@ -17,12 +17,16 @@ pub struct Record {
     pub display_name: Option<Arc<str>>,
     /// A hash.
     pub session: Option<Arc<str>>,
-    /// `session`, `anonymous`, `redirected`, `refused`, `signed_in`, `signed_out`, `failed`.
+    /// `session`, `token`, `anonymous`, `redirected`, `refused`, `signed_in`, `signed_out`, `failed`.
     pub outcome: Option<&'static str>,
     pub error_reason: Option<&'static str>,
     /// The reason in words, for the log of the operator.
     pub detail: Option<String>,
     pub event: Option<AuthenticationEvent>,
+    /// What became of a bearer token.
+    pub token: Option<TokenEvent>,
+    /// Whether it had been judged before.
+    pub token_was_known: Option<bool>,
     /// Whether the person of a session was still in memory.
     pub session_was_known: Option<bool>,
     /// Sessions that this request has ended.
@@ -32,6 +36,13 @@ pub struct Record {
     /// The target of the request is a callback: its query stays out of every log.
     pub masks_query: bool,
     pub redirect_url: Option<String>,
+}
+
+/// What ALB counts of `jwt-validation` (CloudWatch: `JWTValidationSuccessCount`, `JWTValidationFailureCount`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenEvent {
+    Success,
+    Failure,
 }
 
 /// What ALB counts (CloudWatch: `ELBAuthSuccess`, `ELBAuthFailure`, `ELBAuthError`, `ELBAuthUserClaimsSizeExceeded`).

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::pages::PageContext;
 use super::{AuthenticationEvent, Gateway, Record, TransformError};
-use crate::authentication::{CallbackError, LoginError, ProviderClientError};
+use crate::authentication::{BearerError, CallbackError, LoginError, ProviderClientError};
 use crate::identity_headers::HeaderError;
 use crate::message::{Malformed, shows_page};
 use crate::provider::{AuthorizationResponseError, CallError, TokenError, UserInfoError};
@@ -182,6 +182,48 @@ pub fn for_transform(error: TransformError) -> Verdict {
 #[must_use]
 pub(super) fn misdirected(host: &str) -> Verdict {
     Verdict::new(421, "misdirected", "RequestMisdirected", &format_args!("no listener host is {host:?}"))
+}
+
+/// A rule asks for a token, and there is none.
+#[must_use]
+pub(super) fn token_missing() -> Verdict {
+    Verdict::new(401, "token_required", "JWTHeaderNotPresent", &"no bearer token")
+}
+
+/// What follows `Bearer` is no token.
+#[must_use]
+pub(super) fn token_malformed() -> Verdict {
+    Verdict::new(401, "token_required", "JWTRequestFormatInvalid", &"the Authorization header holds no bearer token")
+}
+
+#[must_use]
+pub(super) fn token_in_the_clear() -> Verdict {
+    Verdict::new(401, "token_required", "JWTRequestNotSecure", &"a bearer token came over plain http")
+}
+
+/// A bearer token that does not pass. What the provider did wrong is not its fault.
+#[must_use]
+pub(super) fn for_bearer(error: &BearerError) -> Verdict {
+    let refused = |reason| Verdict::new(401, "token_required", reason, error);
+    match error {
+        BearerError::Ambiguous => Verdict::new(400, "bad_request", "JWTRequestFormatInvalid", error),
+        BearerError::Form(_) => refused("JWTRequestFormatInvalid"),
+        BearerError::Signature(_) => refused("JWTSignatureValidationError"),
+        BearerError::Type => refused("JWTRequestFormatInvalid"),
+        BearerError::OtherUse => refused("JWTClaimValueInvalid"),
+        BearerError::Missing(_) => refused("JWTClaimNotPresent"),
+        BearerError::Format(_) => refused("JWTClaimFormatInvalid"),
+        BearerError::Value(_) => refused("JWTClaimValueInvalid"),
+        BearerError::Expired => refused("JWTClaimValueInvalid"),
+        BearerError::NotYet => refused("JWTClaimValueInvalid"),
+        BearerError::Scope => Verdict::new(403, "token_required", "JWTInsufficientScope", error),
+        BearerError::Inactive => refused("JWTTokenInactive"),
+        BearerError::Metadata(cause) => provider("AuthDiscoveryRequestTimeout", "AuthDiscoveryRequestFailed", cause),
+        BearerError::Keys(cause) => provider("JWKSRequestTimeout", "JWKSRequestFailed", cause),
+        BearerError::NoIntrospectionEndpoint => unavailable("JWTIntrospectionRequestFailed", error),
+        BearerError::IntrospectionCall(cause) => call("JWTIntrospectionRequestTimeout", "JWTIntrospectionRequestFailed", cause),
+        BearerError::Introspection(_) => unavailable("JWTIntrospectionRequestFailed", error),
+    }
 }
 
 /// How a target failed.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 
 use super::{ForwardAction, Redirect, Transforms};
-use crate::authentication::Authenticate;
+use crate::authentication::{Authenticate, BearerTokens, JwtValidation};
 
 /// The actions of a rule, compiled.
 pub struct RuleActions {
@@ -14,9 +14,20 @@ pub struct RuleActions {
     pub name: Arc<str>,
     pub priority: u32,
     pub authenticate: Option<Arc<Authenticate>>,
+    /// Instead of that, never beside it.
+    pub jwt_validation: Option<Arc<JwtValidation>>,
     pub routing: RoutingAction,
     /// What a forwarded request is made into.
     pub transforms: Transforms,
+}
+
+impl RuleActions {
+    /// What the rule asks of a bearer token, if it accepts any.
+    #[must_use]
+    pub fn bearer_tokens(&self) -> Option<&Arc<BearerTokens>> {
+        let of_validation = self.jwt_validation.as_ref().map(|validation| &validation.tokens);
+        of_validation.or_else(|| self.authenticate.as_ref()?.bearer_tokens.as_ref())
+    }
 }
 
 /// The one routing action of a rule.

@@ -29,7 +29,21 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// A signed-in person.
+/// The session that somebody is signed in with.
+#[derive(Debug, Clone)]
+pub struct KnownSession {
+    pub id: SessionId,
+    /// For the log.
+    pub hash: Arc<str>,
+}
+
+impl From<SessionId> for KnownSession {
+    fn from(id: SessionId) -> Self {
+        Self { id, hash: id.hash().into() }
+    }
+}
+
+/// A signed-in person, or a program with a token.
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// The provider's name in the configuration.
@@ -43,11 +57,10 @@ pub struct Identity {
     /// The claims of the ID token and of user info, merged.
     pub claims: Map<String, Value>,
     pub access_token: Secret<String>,
-    /// Kept for `id_token_hint` at logout.
+    /// Kept for `id_token_hint` at logout; empty where there is none.
     pub id_token: Secret<String>,
-    pub session: SessionId,
-    /// Its hash, for the log.
-    pub session_hash: Arc<str>,
+    /// `None`: a bearer token's.
+    pub session: Option<KnownSession>,
     pub expires_at: UnixTime,
 }
 

@@ -11,6 +11,7 @@ pub enum Endpoint {
     Keys,
     Token,
     UserInfo,
+    Introspection,
 }
 
 impl Endpoint {
@@ -21,6 +22,7 @@ impl Endpoint {
             Self::Keys => "jwks",
             Self::Token => "token",
             Self::UserInfo => "userinfo",
+            Self::Introspection => "introspection",
         }
     }
 
@@ -30,7 +32,7 @@ impl Endpoint {
         match self {
             Self::Keys => crate::tokens::MAX_KEY_SET_BYTES,
             Self::Discovery => 128 * 1024,
-            Self::Token | Self::UserInfo => 256 * 1024,
+            Self::Token | Self::UserInfo | Self::Introspection => 256 * 1024,
         }
     }
 }

@@ -58,6 +58,7 @@ pub struct Endpoints {
     pub user_info: Option<String>,
     pub keys: Option<String>,
     pub end_session: Option<String>,
+    pub introspection: Option<String>,
 }
 
 impl Endpoints {
@@ -77,6 +78,8 @@ pub struct ProviderMetadata {
     pub user_info_endpoint: Option<String>,
     pub jwks_uri: String,
     pub end_session_endpoint: Option<String>,
+    /// RFC 7662.
+    pub introspection_endpoint: Option<String>,
     /// The provider says that its authorization responses carry `iss` (RFC 9207 §3), so one without is refused.
     pub sends_iss: bool,
 }
@@ -96,8 +99,7 @@ pub enum MetadataError {
 impl ProviderMetadata {
     /// From the configuration alone.
     pub fn configured(provider: &Provider) -> Result<Self, MetadataError> {
-        let issuer = provider.issuers.first().cloned().ok_or(MetadataError::Missing { member: "issuer" })?;
-        Self::assemble(provider, issuer, &Map::new())
+        Self::assemble(provider, provider.issuers.first().clone(), &Map::new())
     }
 
     /// From a discovery document, with the configuration's endpoints on top. The issuer is compared letter for letter:
@@ -105,9 +107,9 @@ impl ProviderMetadata {
     pub fn discovered(provider: &Provider, document: &[u8]) -> Result<Self, MetadataError> {
         let document = json::object(document).map_err(|_| MetadataError::Form)?;
         let found = document.get("issuer").and_then(Value::as_str).unwrap_or_default();
-        let issuer = provider.issuers.iter().find(|issuer| &***issuer == found).ok_or_else(|| MetadataError::Issuer {
+        let issuer = provider.issuers.of_metadata(found).ok_or_else(|| MetadataError::Issuer {
             found: found.chars().take(200).collect(),
-            expected: provider.issuers.first().map(ToString::to_string).unwrap_or_default(),
+            expected: provider.issuers.first().to_string(),
         })?;
         Self::assemble(provider, issuer.clone(), &document)
     }
@@ -127,6 +129,7 @@ impl ProviderMetadata {
             user_info_endpoint: find(&endpoints.user_info, "userinfo_endpoint")?,
             jwks_uri: need(&endpoints.keys, "jwks_uri")?,
             end_session_endpoint: find(&endpoints.end_session, "end_session_endpoint")?,
+            introspection_endpoint: find(&endpoints.introspection, "introspection_endpoint")?,
             sends_iss: document.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true)),
         })
     }

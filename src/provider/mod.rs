@@ -5,9 +5,12 @@
 mod authorization_request;
 mod authorization_response;
 mod call;
+mod claims;
 mod client_authentication;
 mod end_session_request;
 mod id_token;
+mod introspection;
+mod issuers;
 mod metadata;
 mod token_request;
 mod token_response;
@@ -18,9 +21,12 @@ use std::sync::Arc;
 pub use authorization_request::{AuthorizationRequest, CodeVerifier};
 pub use authorization_response::{AuthorizationResponse, AuthorizationResponseError};
 pub use call::{CallError, Endpoint, ProviderAnswer, ProviderCall};
+pub use claims::{LEEWAY, has_come, is_over, personal, seconds, subject};
 pub use client_authentication::ClientAuthentication;
 pub use end_session_request::EndSessionRequest;
-pub use id_token::{IdTokenError, IdTokenExpectations, verify_claims};
+pub use id_token::{IdTokenClaims, IdTokenError, IdTokenExpectations, verify_claims};
+pub use introspection::{IntrospectionError, introspection_call, introspection_claims};
+pub use issuers::{Issuers, TENANT};
 pub use metadata::{Endpoints, MetadataError, ProviderMetadata, UrlError, UrlPolicy};
 pub use token_request::code_exchange;
 pub use token_response::{TokenError, TokenResponse};
@@ -44,9 +50,7 @@ pub struct Provider {
     pub display_name: String,
     pub client_id: Arc<str>,
     pub client_authentication: ClientAuthentication,
-    /// The issuers that its discovery document may name; each is compared whole (OIDC Discovery §4.3). One, except
-    /// for an emulator of Cognito, which may call itself by its own address or by AWS's.
-    pub issuers: Vec<Arc<str>>,
+    pub issuers: Issuers,
     /// Where discovery is read.
     pub discovery_url: String,
     /// Endpoints set in the configuration; these win.
@@ -59,14 +63,13 @@ impl Provider {
     /// Whether discovery has to be asked: for endpoints that are not set, or for which of its issuers an emulator calls itself.
     #[must_use]
     pub fn needs_discovery(&self) -> bool {
-        !self.endpoints.are_complete() || self.issuers.len() > 1
+        !self.endpoints.are_complete() || self.issuers.are_several()
     }
 
     /// Binds a sealed session to this very provider: one that is configured anew under the same name does not inherit
     /// the sessions of another (ALBeast: the signed issuer came from the configuration of the moment).
     #[must_use]
     pub fn binding(&self) -> [&[u8]; 3] {
-        let issuer = self.issuers.first().map(|issuer| issuer.as_bytes()).unwrap_or_default();
-        [self.name.as_bytes(), issuer, self.client_id.as_bytes()]
+        [self.name.as_bytes(), self.issuers.first().as_bytes(), self.client_id.as_bytes()]
     }
 }

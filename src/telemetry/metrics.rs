@@ -6,7 +6,7 @@ use prometheus::{
 };
 
 use super::Entry;
-use crate::gateway::AuthenticationEvent;
+use crate::gateway::{AuthenticationEvent, TokenEvent};
 
 /// All of them, in a registry of their own.
 pub struct Metrics {
@@ -18,6 +18,8 @@ pub struct Metrics {
     auth_error: IntCounterVec,
     auth_latency: HistogramVec,
     claims_too_large: IntCounter,
+    jwt_validation: IntCounterVec,
+    token_cache: IntCounterVec,
     jwks_refresh: IntCounterVec,
     jwks_fetched_at: GaugeVec,
     jwks_age: GaugeVec,
@@ -76,6 +78,8 @@ impl Metrics {
             auth_error: counters("auth_error_total", "Logins that failed because the provider did", &["identity_provider", "reason"])?,
             auth_latency,
             claims_too_large,
+            jwt_validation: counters("jwt_validation_total", "Bearer tokens that were judged", &["result", "reason"])?,
+            token_cache: counters("token_cache_total", "Bearer tokens that had, or had not, been judged before", &["result"])?,
             jwks_refresh: counters("jwks_refresh_total", "Attempts to fetch a key set", &["result"])?,
             jwks_fetched_at: gauges("jwks_fetched_timestamp_seconds", "When the key set in use was fetched", &["identity_provider"])?,
             jwks_age: gauges("jwks_age_seconds", "Age of the key set in use", &["identity_provider"])?,
@@ -101,6 +105,16 @@ impl Metrics {
         let rule = record.rule.as_deref().unwrap_or("none");
         self.requests.with_label_values(&[entry.listener.as_str(), rule, class]).inc();
         self.request_duration.observe(entry.elapsed.as_secs_f64());
+        if let Some(event) = record.token {
+            let (result, reason) = match event {
+                TokenEvent::Success => ("success", ""),
+                TokenEvent::Failure => ("failure", record.error_reason.unwrap_or("unknown")),
+            };
+            self.jwt_validation.with_label_values(&[result, reason]).inc();
+        }
+        if let Some(known) = record.token_was_known {
+            self.token_cache.with_label_values(&[if known { "hit" } else { "miss" }]).inc();
+        }
         if let Some(known) = record.session_was_known {
             self.session_cache.with_label_values(&[if known { "hit" } else { "miss" }]).inc();
         }

@@ -1,6 +1,9 @@
 //! JWK Set (RFC 7517): the usable public keys of a provider. A key that is weak, malformed or meant for something
 //! else is left out, and the others still work.
 
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{self, ParsedPublicKey};
 use base64::Engine as _;
@@ -22,11 +25,19 @@ pub struct KeySet {
     left_out: usize,
 }
 
+/// One of them, with everything that it may verify.
 #[derive(Debug)]
-struct Key {
+pub(super) struct Key {
     id: Option<String>,
+    thumbprint: Thumbprint,
+    /// Entra ID says of each key whose tokens it signs; `{tenantid}` stands for any tenant.
+    pub(super) issuer: Option<Arc<str>>,
     usable: Vec<(Algorithm, ParsedPublicKey)>,
 }
+
+/// Tells one public key from another, whatever it is called: SHA-256 of its members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Thumbprint([u8; 32]);
 
 /// The document is no key set at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -65,15 +76,23 @@ impl KeySet {
         self.left_out
     }
 
+    /// Whether a key that has verified something is still among them.
+    #[must_use]
+    pub fn contains(&self, thumbprint: Thumbprint) -> bool {
+        self.keys.iter().any(|key| key.thumbprint == thumbprint)
+    }
+
     /// The keys that a token with this `kid` and `alg` may have been signed with. Without a `kid` every key of the
     /// right kind is a candidate (OIDC Core §10.1).
-    pub(super) fn candidates<'a>(&'a self, key_id: Option<&'a str>, algorithm: Algorithm) -> impl Iterator<Item = &'a ParsedPublicKey> {
-        self.keys
-            .iter()
-            .filter(move |key| key_id.is_none() || key.id.as_deref() == key_id)
-            .flat_map(|key| &key.usable)
-            .filter(move |(usable_with, _)| *usable_with == algorithm)
-            .map(|(_, key)| key)
+    pub(super) fn candidates<'a>(
+        &'a self,
+        key_id: Option<&'a str>,
+        algorithm: Algorithm,
+    ) -> impl Iterator<Item = (&'a Key, &'a ParsedPublicKey)> {
+        self.keys.iter().filter(move |key| key_id.is_none() || key.id.as_deref() == key_id).filter_map(move |key| {
+            let (_, public) = key.usable.iter().find(|(usable_with, _)| *usable_with == algorithm)?;
+            Some((key, public))
+        })
     }
 }
 
@@ -99,7 +118,29 @@ impl Key {
             .filter(|algorithm| named.is_none_or(|named| named == *algorithm))
             .filter_map(|algorithm| Some((algorithm, public_key(jwk, algorithm)?)))
             .collect();
-        (!usable.is_empty()).then_some(Self { id, usable })
+        let issuer = jwk.get("issuer").and_then(Value::as_str).map(Arc::from);
+        (!usable.is_empty()).then(|| Self { id, thumbprint: Thumbprint::of(jwk), issuer, usable })
+    }
+
+    pub(super) fn thumbprint(&self) -> Thumbprint {
+        self.thumbprint
+    }
+}
+
+impl Thumbprint {
+    /// Of the members that make the key, as RFC 7638 §3 has it. `alg` belongs to it here: a key that is published for another
+    /// algorithm no longer vouches for what it signed with the former.
+    fn of(jwk: &Map<String, Value>) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for name in ["alg", "crv", "e", "kty", "n", "x", "y"] {
+            let value = jwk.get(name).and_then(Value::as_str).unwrap_or_default();
+            context.update(name.as_bytes());
+            context.update(&(value.len() as u64).to_be_bytes());
+            context.update(value.as_bytes());
+        }
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(context.finish().as_ref());
+        Self(bytes)
     }
 }
 

@@ -9,5 +9,5 @@ mod verifier;
 
 pub use algorithm::Algorithm;
 pub use jws::{Compact, MAX_TOKEN_BYTES};
-pub use key_set::{KeySet, KeySetError, MAX_KEY_SET_BYTES, MAX_KEYS};
+pub use key_set::{KeySet, KeySetError, MAX_KEY_SET_BYTES, MAX_KEYS, Thumbprint};
 pub use verifier::{Verified, Verifier, VerifyError};

@@ -1,8 +1,10 @@
 //! The only maker of `Verified`: whoever holds one holds a payload that a key of the issuer has signed.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
-use super::{Algorithm, Compact, KeySet};
+use super::{Algorithm, Compact, KeySet, Thumbprint};
 use crate::message::json;
 
 /// A payload under a proven signature.
@@ -10,6 +12,8 @@ use crate::message::json;
 pub struct Verified<Claims> {
     claims: Claims,
     algorithm: Algorithm,
+    key: Thumbprint,
+    key_issuer: Option<Arc<str>>,
 }
 
 impl<Claims> Verified<Claims> {
@@ -23,6 +27,16 @@ impl<Claims> Verified<Claims> {
 
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// The key that has verified it.
+    pub fn key(&self) -> Thumbprint {
+        self.key
+    }
+
+    /// Whose tokens that key signs, where the key set says so.
+    pub fn key_issuer(&self) -> Option<&Arc<str>> {
+        self.key_issuer.as_ref()
     }
 }
 
@@ -60,8 +74,9 @@ impl Verifier {
 
     /// The claims of a JWT.
     pub fn verify(&self, token: &Compact<'_>, keys: &KeySet) -> Result<Verified<Map<String, Value>>, VerifyError> {
-        let Verified { claims, algorithm } = self.verify_bytes(token, keys)?;
-        Ok(Verified { claims: json::object(&claims).map_err(|_| VerifyError::Payload)?, algorithm })
+        let Verified { claims, algorithm, key, key_issuer } = self.verify_bytes(token, keys)?;
+        let claims = json::object(&claims).map_err(|_| VerifyError::Payload)?;
+        Ok(Verified { claims, algorithm, key, key_issuer })
     }
 
     /// The payload of any JWS.
@@ -70,9 +85,10 @@ impl Verifier {
             return Err(VerifyError::Algorithm);
         }
         let mut error = VerifyError::UnknownKey;
-        for key in keys.candidates(token.key_id.as_deref(), token.algorithm) {
-            if key.verify_sig(token.signing_input, &token.signature).is_ok() {
-                return Ok(Verified { claims: token.payload()?, algorithm: token.algorithm });
+        for (key, public) in keys.candidates(token.key_id.as_deref(), token.algorithm) {
+            if public.verify_sig(token.signing_input, &token.signature).is_ok() {
+                let (claims, key_issuer) = (token.payload()?, key.issuer.clone());
+                return Ok(Verified { claims, algorithm: token.algorithm, key: key.thumbprint(), key_issuer });
             }
             error = VerifyError::Signature;
         }

@@ -165,7 +165,7 @@ fn schema_in_the_repository_is_what_the_program_prints() {
 }
 
 /// Headings of docs/configuration.md and the definition of the schema whose keys stand below them. `None`: the root.
-const SECTIONS: [(&str, Option<&str>); 26] = [
+const SECTIONS: [(&str, Option<&str>); 31] = [
     ("## Top level", None),
     ("## `listeners[]`", Some("Listener")),
     ("### `certificates[]`", Some("Certificate")),
@@ -175,6 +175,11 @@ const SECTIONS: [(&str, Option<&str>); 26] = [
     ("### Conditions", Some("Condition")),
     ("## Actions", Some("Action")),
     ("### `authenticate`", Some("Authenticate")),
+    ("### `bearer_tokens`", Some("BearerTokens")),
+    ("### `introspection`", Some("Introspection")),
+    ("### `jwt_validation`", Some("JwtValidation")),
+    ("### `additional_claims[]`", Some("AdditionalClaim")),
+    ("### `resource_metadata`", Some("ResourceMetadata")),
     ("### `forward`", Some("WeightedForward")),
     ("### `forward.target_groups[]`", Some("WeightedTargetGroup")),
     ("### `redirect`", Some("Redirect")),

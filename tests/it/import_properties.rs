@@ -23,14 +23,14 @@ fn body_after_import(listeners: &Value, more: &[Value]) -> Vec<u8> {
     let files: Vec<Vec<u8>> = [listeners].into_iter().chain(more).map(|value| serde_json::to_vec(value).unwrap()).collect();
     let inputs: Vec<Input<'_>> = files.iter().map(|bytes| Input { name: "a.json", bytes }).collect();
     let imported = alb(&inputs).unwrap();
-    let connect: &vestibule::config::Connect<'_> = &|_, _| Err("no provider is asked here".to_owned());
+    let connector = vestibule::app::Connector::new(std::sync::Arc::new(|_| panic!("no provider is asked here")));
     let (compiled, report) = vestibule::config::load_bytes(
         imported.configuration.as_bytes(),
         "imported.yaml",
         KEY.path(),
         &vestibule::clients::system_entropy(),
         vestibule::clock::UnixTime(1_800_000_000),
-        connect,
+        &connector,
     );
     let compiled = compiled.unwrap_or_else(|| panic!("{}\n{}", report.render(false), imported.configuration));
     assert!(imported.notes.iter().all(|note| note.lines().count() <= 1));

@@ -9,6 +9,7 @@ use http::HeaderValue;
 use super::Providers;
 use super::context::Context;
 use super::targets::Groups;
+use super::tokens::{self, TokenSources};
 use crate::authentication::{Authenticate, OnUnauthenticatedRequest};
 use crate::config::raw::{self, Action, ActionKind, Protocol};
 use crate::config::reader::{Located, nearest_word};
@@ -22,18 +23,25 @@ pub(super) struct Names {
     pub(super) groups: Vec<String>,
 }
 
-/// Where the actions stand.
-pub(super) struct Place<'a> {
-    pub(super) scheme: Protocol,
-    pub(super) is_behind_proxy: bool,
+/// What an action may refer to.
+pub(super) struct References<'a> {
     pub(super) providers: &'a Providers,
     pub(super) groups: &'a Groups,
+    pub(super) sources: &'a TokenSources<'a>,
     /// Every name in the file, also of what has faults of its own.
     pub(super) names: &'a Names,
 }
 
+/// Where the actions stand.
+pub(super) struct Place<'a> {
+    pub(super) scheme: Protocol,
+    pub(super) is_behind_proxy: bool,
+    pub(super) references: &'a References<'a>,
+}
+
 pub(super) fn actions(context: &mut Context<'_>, raw: &Located<Vec<Action>>, priority: u32, place: &Place<'_>) -> Option<RuleActions> {
     let mut authenticate = None;
+    let mut jwt_validation = None;
     let mut routing = None;
     let mut sound = true;
     for (index, action) in raw.value.iter().enumerate() {
@@ -45,9 +53,16 @@ pub(super) fn actions(context: &mut Context<'_>, raw: &Located<Vec<Action>>, pri
                     None => sound = false,
                 }
             }
-            ActionKind::Authenticate(_) => {
-                context
-                    .push(Fault::error(action.path.clone(), "authenticate comes first, and one routing action after it").at(action.span));
+            ActionKind::JwtValidation(raw_action) if index == 0 && !last => {
+                require_tls(context, action, place, "a token cannot be kept secret over plain http");
+                match tokens::jwt_validation(context, raw_action, place.references.sources) {
+                    Some(compiled) => jwt_validation = Some(Arc::new(compiled)),
+                    None => sound = false,
+                }
+            }
+            ActionKind::Authenticate(_) | ActionKind::JwtValidation(_) => {
+                let message = "authenticate or jwt_validation comes first, and one routing action after it";
+                context.push(Fault::error(action.path.clone(), message).at(action.span));
                 sound = false;
             }
             _ if !last => {
@@ -67,7 +82,7 @@ pub(super) fn actions(context: &mut Context<'_>, raw: &Located<Vec<Action>>, pri
     }
     let name = if priority == 0 { "default".into() } else { priority.to_string().into() };
     let routing = routing?;
-    sound.then_some(RuleActions { name, priority, authenticate, routing, transforms: Transforms::default() })
+    sound.then_some(RuleActions { name, priority, authenticate, jwt_validation, routing, transforms: Transforms::default() })
 }
 
 /// A name that is in the file has faults of its own, which are reported where they are.
@@ -88,12 +103,7 @@ fn authenticate(
     priority: u32,
     place: &Place<'_>,
 ) -> Option<Authenticate> {
-    if place.scheme == Protocol::Http && !place.is_behind_proxy {
-        let fault = Fault::error(action.path.clone(), "people cannot be signed in over plain http")
-            .at(action.span)
-            .hint("use protocol: https, or name the TLS terminator in front in trusted_proxies");
-        context.push(fault);
-    }
+    require_tls(context, action, place, "people cannot be signed in over plain http");
     let scope = raw.scope.as_ref().map_or("openid", |at| at.value.as_str());
     if let Some(at) = raw.scope.as_ref().filter(|at| !at.value.split(' ').any(|scope| scope == "openid")) {
         context.error_hint(at, "the scope lacks openid: there would be no ID token", "scope: openid email profile");
@@ -113,8 +123,8 @@ fn authenticate(
     for (name, at) in extra.iter().filter(|(name, _)| OWN_PARAMETERS.contains(&name.as_str())) {
         context.error(at, format!("{name} is the gateway's own parameter"));
     }
-    let Some(connected) = place.providers.get(&raw.identity_provider.value) else {
-        unknown(context, &raw.identity_provider, "identity provider", &place.names.providers);
+    let Some(connected) = place.references.providers.get(&raw.identity_provider.value) else {
+        unknown(context, &raw.identity_provider, "identity provider", &place.references.names.providers);
         return None;
     };
     Some(Authenticate {
@@ -131,7 +141,20 @@ fn authenticate(
         session_timeout: timeout,
         extra_params: extra.iter().map(|(name, at)| (name.clone(), at.value.value.clone())).collect(),
         allow_cors_preflight: raw.allow_cors_preflight.unwrap_or(false),
+        bearer_tokens: raw
+            .bearer_tokens
+            .as_ref()
+            .map(|at| Arc::new(tokens::bearer_tokens(context, at, connected, place.references.sources))),
     })
+}
+
+fn require_tls(context: &mut Context<'_>, action: &Action, place: &Place<'_>, message: &str) {
+    if place.scheme == Protocol::Http && !place.is_behind_proxy {
+        let fault = Fault::error(action.path.clone(), message)
+            .at(action.span)
+            .hint("use protocol: https, or name the TLS terminator in front in trusted_proxies");
+        context.push(fault);
+    }
 }
 
 fn forward(context: &mut Context<'_>, action: &Action, raw: &raw::Forward, place: &Place<'_>) -> Option<RoutingAction> {
@@ -142,13 +165,13 @@ fn forward(context: &mut Context<'_>, action: &Action, raw: &raw::Forward, place
         if let Some(at) = weighted.weight.as_ref().filter(|_| weight > 999) {
             context.error(at, "a weight is between 0 and 999");
         }
-        match place.groups.get(&weighted.name.value) {
+        match place.references.groups.get(&weighted.name.value) {
             Some(group) if groups.iter().any(|known| Arc::ptr_eq(&known.group, group)) => {
                 context.error(&weighted.name, format!("{} is given twice", weighted.name.value));
             }
             Some(group) => groups.push(WeightedTargetGroup { group: group.clone(), weight }),
             None => {
-                unknown(context, &weighted.name, "target group", &place.names.groups);
+                unknown(context, &weighted.name, "target group", &place.references.names.groups);
                 sound = false;
             }
         }

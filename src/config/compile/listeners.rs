@@ -7,13 +7,11 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::Providers;
-use super::actions::{self, Names};
+use super::actions::{self, References};
 use super::certificates::{self, ServerCertificate};
 use super::conditions;
 use super::context::Context;
 use super::doubts;
-use super::targets::Groups;
 use super::transforms;
 use crate::config::raw::{self, Listener, MinimumVersion, Protocol};
 use crate::config::reader::{Located, Seconds};
@@ -48,9 +46,7 @@ impl Default for ListenerLimits {
 pub(super) fn compile(
     context: &mut Context<'_>,
     raw: &Located<Vec<Listener>>,
-    providers: &Providers,
-    groups: &Groups,
-    names: &Names,
+    references: &References<'_>,
 ) -> Option<Vec<(ListenerRules, ListenerSettings)>> {
     if raw.value.is_empty() {
         context.error(raw, "there is no listener");
@@ -73,7 +69,7 @@ pub(super) fn compile(
         .zip(certificates)
         .map(|(listener, certificates)| {
             let settings = settings(context, listener, &certificates);
-            let rules = rules(context, listener, &certificates, &secure_names, providers, groups, names);
+            let rules = rules(context, listener, &certificates, &secure_names, references);
             Some((rules?, ListenerSettings { certificates, ..settings? }))
         })
         .collect();
@@ -127,13 +123,11 @@ fn rules(
     raw: &Listener,
     certificates: &[ServerCertificate],
     secure_names: &HostNames,
-    providers: &Providers,
-    groups: &Groups,
-    names: &Names,
+    references: &References<'_>,
 ) -> Option<ListenerRules> {
     let trusted_proxies = networks(context, &raw.trusted_proxies);
     let hosts = hosts(context, raw, certificates, secure_names);
-    let place = actions::Place { scheme: protocol(raw), is_behind_proxy: !trusted_proxies.is_empty(), providers, groups, names };
+    let place = actions::Place { scheme: protocol(raw), is_behind_proxy: !trusted_proxies.is_empty(), references };
     let mut table = Vec::new();
     let mut sound = true;
     let mut priorities = HashMap::new();

@@ -10,6 +10,7 @@ mod providers;
 mod sessions;
 mod settings;
 mod targets;
+mod tokens;
 mod transforms;
 
 use std::collections::BTreeMap;
@@ -26,16 +27,22 @@ pub use settings::{AccessLogSettings, LogSettings};
 
 use super::raw::Root;
 use super::report::{Fault, Faults};
-use crate::authentication::{Authenticate, Authentication, LOGIN_LIFETIME, ProviderClient};
+use crate::authentication::{Authenticate, Authentication, KeySource, LOGIN_LIFETIME, ProviderClient};
 use crate::clock::UnixTime;
-use crate::gateway::{Gateway, KnownSessions};
+use crate::gateway::{Gateway, KnownSessions, KnownTokens, RuleActions};
 use crate::provider::Provider;
 use crate::secret::Entropy;
 use crate::session::{EndedSessions, Sealer, SessionCookie, UsedOnce};
 use crate::tokens::Verifier;
 
-/// Makes the connection to a provider; the second argument is the PEM of its own authorities. `Err` in words.
-pub type Connect<'a> = dyn Fn(&Arc<Provider>, Option<&[u8]>) -> Result<Arc<dyn ProviderClient>, String> + 'a;
+/// Makes the connections that a configuration asks for. `authorities` is PEM, and is believed instead of the system's. `Err` in
+/// words.
+pub trait Connect {
+    fn provider(&self, provider: &Arc<Provider>, authorities: Option<&[u8]>) -> Result<Arc<dyn ProviderClient>, String>;
+
+    /// A key set at a URL of its own, of an issuer that is no provider here.
+    fn key_set(&self, issuer: &str, url: &str, authorities: Option<&[u8]>) -> Result<Arc<dyn KeySource>, String>;
+}
 
 /// A configuration that can run.
 pub struct Compiled {
@@ -54,7 +61,7 @@ pub(super) fn compile(
     base: &Path,
     entropy: &Entropy,
     now: UnixTime,
-    connect: &Connect<'_>,
+    connect: &dyn Connect,
     faults: &mut Faults,
 ) -> Option<Compiled> {
     let mut context = Context::new(base, now, faults);
@@ -69,12 +76,17 @@ pub(super) fn compile(
     let access_log = settings::access_log(&context, root.access_log.as_ref());
     let log = settings::log(root.log.as_ref());
     let names = actions::Names { providers: root.identity_providers.names.clone(), groups: root.target_groups.names.clone() };
-    let (rules, listeners) =
-        listeners::compile(&mut context, &root.listeners, &providers, &groups, &names)?.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+    let sources = tokens::TokenSources::new(connect);
+    let references = actions::References { providers: &providers, groups: &groups, sources: &sources, names: &names };
+    let (rules, listeners) = listeners::compile(&mut context, &root.listeners, &references)?.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
 
     let authenticates: Vec<&Arc<Authenticate>> = rules.iter().flat_map(crate::gateway::ListenerRules::authenticating).collect();
     if !authenticates.is_empty() {
-        require_keys(&mut context, root, keys.is_empty(), headers.signer.keys().is_empty());
+        require_session_key(&mut context, keys.is_empty());
+    }
+    let tells_identity = |rule: &RuleActions| rule.jwt_validation.as_ref().is_some_and(|validation| validation.identity_headers);
+    if !authenticates.is_empty() || rules.iter().flat_map(|listener| listener.rules.all()).any(tells_identity) {
+        require_signing_key(&mut context, root, headers.signer.keys().is_empty());
     }
     let mut cookies: Vec<SessionCookie> = Vec::new();
     for authenticate in authenticates {
@@ -110,11 +122,12 @@ pub(super) fn compile(
         return_places: endpoints.return_places,
         pages: pages?,
         known: KnownSessions::new(),
+        known_tokens: KnownTokens::new(),
         cookies,
         is_sticky,
     };
     let drain_timeout = root.drain_timeout.map_or(DRAIN_TIMEOUT, |timeout| timeout.0);
-    let names = providers.keys().map(|name| Arc::from(name.as_str())).collect();
+    let names = providers.keys().map(|name| Arc::from(name.as_str())).chain(sources.issuers()).collect();
     Some(Compiled { gateway: Arc::new(gateway), listeners, providers: names, admin, access_log, log, drain_timeout })
 }
 
@@ -126,15 +139,18 @@ pub(super) struct ConnectedProvider {
 
 pub(super) type Providers = BTreeMap<String, ConnectedProvider>;
 
-fn require_keys(context: &mut Context<'_>, root: &Root, no_session_key: bool, no_signing_key: bool) {
+fn require_session_key(context: &mut Context<'_>, no_session_key: bool) {
     if no_session_key && !context.names_session_key {
         let fault = Fault::error("sessions.keys", "a rule signs people in, and there is no session key")
             .hint("make one with: vestibule keys session > session.key");
         context.push(fault);
     }
+}
+
+fn require_signing_key(context: &mut Context<'_>, root: &Root, no_signing_key: bool) {
     let named = root.identity_headers.as_ref().is_some_and(|headers| headers.signing_key.is_some());
     if no_signing_key && !named {
-        let fault = Fault::error("identity_headers.signing_key", "a rule signs people in, and there is no signing key")
+        let fault = Fault::error("identity_headers.signing_key", "a rule tells targets who it is, and there is no signing key")
             .hint("make one with: vestibule keys signing > signing.key");
         context.push(fault);
     }

@@ -7,9 +7,9 @@ use super::{Connect, ConnectedProvider, Providers};
 use crate::cognito::{UserPoolArn, hosted_endpoints, issuers};
 use crate::config::raw::{IdentityProvider, Named, ProviderType, TokenEndpointAuthMethod};
 use crate::config::reader::Located;
-use crate::provider::{ClientAuthentication, Endpoints, LogoutStyle, Provider, UrlPolicy};
+use crate::provider::{ClientAuthentication, Endpoints, Issuers, LogoutStyle, Provider, UrlPolicy};
 
-pub(super) fn compile(context: &mut Context<'_>, raw: &Named<IdentityProvider>, connect: &Connect<'_>) -> Providers {
+pub(super) fn compile(context: &mut Context<'_>, raw: &Named<IdentityProvider>, connect: &dyn Connect) -> Providers {
     let mut providers = Providers::new();
     for (name, raw) in &raw.sections {
         let Some(provider) = provider(context, name, raw) else { continue };
@@ -21,7 +21,7 @@ pub(super) fn compile(context: &mut Context<'_>, raw: &Named<IdentityProvider>, 
             },
             None => None,
         };
-        match connect(&provider, authorities.as_deref()) {
+        match connect.provider(&provider, authorities.as_deref()) {
             Ok(client) => {
                 providers.insert(name.clone(), ConnectedProvider { provider, client });
             }
@@ -63,7 +63,7 @@ fn provider(context: &mut Context<'_>, name: &str, raw: &Located<IdentityProvide
 /// What the two types differ in.
 struct Identity {
     client_id: String,
-    issuers: Vec<Arc<str>>,
+    issuers: Issuers,
     discovery_url: String,
     endpoints: Endpoints,
     logout: LogoutStyle,
@@ -95,7 +95,7 @@ fn oidc(context: &mut Context<'_>, raw: &Located<IdentityProvider>, urls: UrlPol
     }
     Some(Identity {
         client_id: client_id.value.clone(),
-        issuers: vec![issuer.value.as_str().into()],
+        issuers: Issuers::one(&issuer.value),
         discovery_url: format!("{}/.well-known/openid-configuration", issuer.value.trim_end_matches('/')),
         endpoints: Endpoints::default(),
         logout: LogoutStyle::RpInitiated,
@@ -179,6 +179,7 @@ fn endpoints(context: &mut Context<'_>, raw: &IdentityProvider, urls: UrlPolicy)
         user_info: check(&raw.user_info_endpoint),
         keys: check(&raw.jwks_uri),
         end_session: check(&raw.end_session_endpoint),
+        introspection: check(&raw.introspection_endpoint),
     };
     sound.then_some(endpoints)
 }
@@ -190,6 +191,7 @@ fn over(under: Endpoints, set: Endpoints) -> Endpoints {
         user_info: set.user_info.or(under.user_info),
         keys: set.keys.or(under.keys),
         end_session: set.end_session.or(under.end_session),
+        introspection: set.introspection.or(under.introspection),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::node::{Content, Node};
-use crate::config::raw::Named;
+use crate::config::raw::{BearerTokens, JwtValidation, Named};
 use crate::config::reader::{FromNode, Located, Reader, Seconds};
 use crate::config::report::Span;
 
@@ -53,6 +53,7 @@ pub(in crate::config) struct Action {
 #[derive(Debug, Clone)]
 pub(in crate::config) enum ActionKind {
     Authenticate(Box<Authenticate>),
+    JwtValidation(Box<JwtValidation>),
     Forward(Forward),
     Redirect(Box<Redirect>),
     FixedResponse(FixedResponse),
@@ -75,8 +76,10 @@ section! {
         authentication_request_extra_params: Named<Located<String>>,
         /// A real preflight (OPTIONS, Origin, Access-Control-Request-Method) passes, bare. Default false.
         allow_cors_preflight: Option<bool>,
+        /// Also accepts Authorization: Bearer on this rule.
+        bearer_tokens: Option<Located<BearerTokens>>,
     }
-    later: ["identity_providers", "idle_timeout", "bearer_tokens"]
+    later: ["identity_providers", "idle_timeout"]
 }
 
 words! {
@@ -169,10 +172,11 @@ impl FromNode for Condition {
 impl FromNode for Action {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let (kind, value) =
-            one_key(node, reader, &["authenticate", "forward", "redirect", "fixed_response"], &["authorize", "jwt_validation"])?;
+            one_key(node, reader, &["authenticate", "jwt_validation", "forward", "redirect", "fixed_response"], &["authorize"])?;
         let path = reader.path().to_owned();
         let kind = reader.within(kind, |reader| match kind {
             "authenticate" => Authenticate::read(value, reader).map(|action| ActionKind::Authenticate(Box::new(action))),
+            "jwt_validation" => JwtValidation::read(value, reader).map(|action| ActionKind::JwtValidation(Box::new(action))),
             "forward" => Forward::read(value, reader).map(ActionKind::Forward),
             "redirect" => Redirect::read(value, reader).map(|action| ActionKind::Redirect(Box::new(action))),
             _ => FixedResponse::read(value, reader).map(ActionKind::FixedResponse),

@@ -6,6 +6,7 @@ mod providers;
 mod schema;
 mod secrets;
 mod targets;
+mod tokens;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,8 @@ pub(super) use providers::{IdentityProvider, ProviderType, TokenEndpointAuthMeth
 pub(super) use schema::schema;
 pub(super) use secrets::{OneOrMore, Secret, SecretSource};
 pub(super) use targets::{HealthCheck, LoadBalancingAlgorithm, ProtocolVersion, Stickiness, StickinessType, Target, TargetGroup};
+
+pub(super) use tokens::{AdditionalClaim, BearerTokens, ClaimFormat, ClaimMatch, JwtValidation, ResourceMetadata, TokenUse};
 
 use super::reader::{FromNode, Located, Reader, Seconds};
 use crate::config::node::Node;

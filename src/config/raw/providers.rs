@@ -28,6 +28,8 @@ section! {
         jwks_uri: Option<Located<String>>,
         /// Wins over discovery.
         end_session_endpoint: Option<Located<String>>,
+        /// Where opaque bearer tokens are asked about (RFC 7662). Wins over discovery.
+        introspection_endpoint: Option<Located<String>>,
         /// PEM; believed instead of the system's authorities.
         ca_certificates: Option<Located<String>>,
         /// Accepts http:// elsewhere than on loopback. For test networks only.

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, js
 use serde_json::Value;
 
 use super::actions::{Authenticate, FixedResponse, HttpHeader, QueryPair, Redirect, WeightedForward};
-use super::{Action, Condition, Named, OneOrMore, Root, Secret, Target};
+use super::{Action, Condition, JwtValidation, Named, OneOrMore, Root, Secret, Target};
 use crate::config::reader::{Located, Seconds};
 
 pub(in crate::config) fn schema() -> Value {
@@ -48,7 +48,7 @@ fn as_the_reader_has_it(schema: &mut Value) {
 }
 
 /// Lists and maps that may be left out. Those that may not (`listeners`, `keys`, `targets`, …) say so when they are empty.
-const EMPTY_WHEN_ABSENT: [&str; 11] = [
+const EMPTY_WHEN_ABSENT: [&str; 21] = [
     "hosts",
     "certificates",
     "trusted_proxies",
@@ -60,6 +60,16 @@ const EMPTY_WHEN_ABSENT: [&str; 11] = [
     "regex_values",
     "logout_return_to",
     "authentication_request_extra_params",
+    "additional_claims",
+    "algorithms",
+    "audiences",
+    "client_ids",
+    "issuers",
+    "token_use",
+    "types",
+    "scopes",
+    "authorization_servers",
+    "scopes_supported",
 ];
 
 macro_rules! schema_of {
@@ -113,6 +123,7 @@ schema_of!(Condition, "Condition", generator => {
 
 schema_of!(Action, "Action", generator => one_of([
     ("authenticate", generator.subschema_for::<Authenticate>()),
+    ("jwt_validation", generator.subschema_for::<JwtValidation>()),
     ("forward", any_of([json_schema!({"type": "string"}), generator.subschema_for::<WeightedForward>()])),
     ("redirect", generator.subschema_for::<Redirect>()),
     ("fixed_response", generator.subschema_for::<FixedResponse>()),

@@ -4,12 +4,13 @@ mod callback;
 mod keys;
 pub(super) mod login;
 mod logout;
+mod protected_resource;
 mod session;
 
 use std::sync::Arc;
 
 use super::{Exchange, Gateway, ListenerRules, Reply, reply};
-use crate::authentication::{Authenticate, Presented};
+use crate::authentication::{Authenticate, Presented, ProtectedResource, WELL_KNOWN};
 use crate::message::{Malformed, RequestView, Scheme};
 use crate::session::OpenedSession;
 
@@ -22,10 +23,14 @@ pub(super) enum Endpoint<'a> {
     Key(&'a str),
     JwksJson,
     Session,
+    ProtectedResource(&'a ProtectedResource),
 }
 
 /// By exact path: a spelling that a laxer program would read as one of ours is just a path to the rules.
-pub(super) fn find<'a>(gateway: &Gateway, listener: &ListenerRules, request: &RequestView<'a>) -> Option<Endpoint<'a>> {
+pub(super) fn find<'a>(gateway: &Gateway, listener: &'a ListenerRules, request: &RequestView<'a>) -> Option<Endpoint<'a>> {
+    if let Some(resource) = resource(listener, request) {
+        return Some(Endpoint::ProtectedResource(resource));
+    }
     let path = request.target.path().strip_prefix(gateway.prefix.as_str())?;
     let endpoint = match path {
         "/idpresponse" => Endpoint::IdpResponse,
@@ -45,7 +50,7 @@ pub(super) async fn serve(endpoint: Endpoint<'_>, exchange: &mut Exchange<'_>) -
     let allowed = match endpoint {
         Endpoint::IdpResponse | Endpoint::Login => method == "GET",
         Endpoint::Logout => matches!(method, "GET" | "POST"),
-        Endpoint::Key(_) | Endpoint::JwksJson | Endpoint::Session => matches!(method, "GET" | "HEAD"),
+        Endpoint::Key(_) | Endpoint::JwksJson | Endpoint::Session | Endpoint::ProtectedResource(_) => matches!(method, "GET" | "HEAD"),
     };
     if !allowed {
         return exchange.refuse(reply::for_malformed(Malformed::Method), None);
@@ -61,7 +66,17 @@ pub(super) async fn serve(endpoint: Endpoint<'_>, exchange: &mut Exchange<'_>) -
         Endpoint::Key(kid) => keys::pem(kid, exchange),
         Endpoint::JwksJson => keys::jwks(exchange.gateway),
         Endpoint::Session => session::serve(exchange),
+        Endpoint::ProtectedResource(resource) => protected_resource::serve(resource),
     }
+}
+
+/// Few listeners have any, and the rest should not pay for it: one look at the path's beginning.
+fn resource<'a>(listener: &'a ListenerRules, request: &RequestView<'a>) -> Option<&'a ProtectedResource> {
+    let path = request.target.path();
+    if !path.starts_with(WELL_KNOWN) {
+        return None;
+    }
+    listener.protected_resources().map(|resource| &**resource).find(|resource| resource.is_at(request.authority.as_str(), path))
 }
 
 /// The rule that began a login, or that a link names.

@@ -1,6 +1,7 @@
 //! Everything around a gateway under test: provider, target, clients, and what must hold after each story.
 
 pub(crate) mod answer;
+pub(crate) mod bearer;
 pub(crate) mod behaviour;
 pub(crate) mod canary;
 pub(crate) mod certificates;

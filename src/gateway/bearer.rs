@@ -1,0 +1,141 @@
+//! Bearer tokens in the pipeline, and the challenge to whoever brings none or a bad one (RFC 6750 §3, RFC 9728 §5.1).
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::header::WWW_AUTHENTICATE;
+use serde_json::json;
+
+use super::known_sessions::Known;
+use super::reply::{self, Verdict};
+use super::{Exchange, Reply, TokenEvent};
+use crate::authentication::{BearerError, BearerTokens, Credentials, JwtValidation, ProtectedResource, credentials, is_cors_preflight};
+use crate::message::{Scheme, shows_page};
+
+/// The `jwt_validation` action: nobody passes without a token, except a preflight where the rule says so.
+pub(super) async fn validate(validation: &JwtValidation, exchange: &mut Exchange<'_>) -> Result<Option<Arc<Known>>, Reply> {
+    exchange.record.actions.push("jwt-validation");
+    exchange.record.identity_provider = Some(validation.tokens.name.clone());
+    let request = exchange.request;
+    if validation.allow_cors_preflight && is_cors_preflight(request.method, request.headers) {
+        exchange.record.outcome = Some("anonymous");
+        return Ok(None);
+    }
+    match presented(&validation.tokens, exchange).await? {
+        Some(known) => Ok(Some(known)),
+        None => Err(refuse(&validation.tokens, reply::token_missing(), Challenge::None, exchange)),
+    }
+}
+
+/// Whoever the request's bearer token is; `None` when it brings none.
+pub(super) async fn presented(tokens: &BearerTokens, exchange: &mut Exchange<'_>) -> Result<Option<Arc<Known>>, Reply> {
+    let (gateway, request) = (exchange.gateway, exchange.request);
+    let token = match credentials(request.headers) {
+        Credentials::Nothing | Credentials::Other => return Ok(None),
+        Credentials::Malformed => return Err(refuse(tokens, reply::token_malformed(), Challenge::InvalidToken(FORM), exchange)),
+        Credentials::Ambiguous => {
+            return Err(refuse(tokens, reply::for_bearer(&BearerError::Ambiguous), Challenge::InvalidRequest, exchange));
+        }
+        Credentials::Bearer(token) => token,
+    };
+    if request.scheme == Scheme::Http {
+        // Everybody on the way has read it (RFC 6750 §5.3).
+        return Err(refuse(tokens, reply::token_in_the_clear(), Challenge::InvalidRequest, exchange));
+    }
+    match gateway.known_tokens.judge(tokens, token, exchange.now).await {
+        Ok(judged) => {
+            let identity = &judged.known.identity;
+            exchange.record.token_was_known = Some(judged.was_known);
+            exchange.record.token = Some(TokenEvent::Success);
+            exchange.record.outcome = Some("token");
+            exchange.record.subject = Some(identity.subject.clone());
+            exchange.record.display_name = Some(identity.display_name.clone());
+            Ok(Some(judged.known))
+        }
+        Err(error) => Err(refuse(tokens, reply::for_bearer(&error), challenge(&error), exchange)),
+    }
+}
+
+/// The challenge that belongs beside another one, where a rule accepts both a session and a token.
+pub(super) fn bare_challenge(tokens: &BearerTokens, exchange: &Exchange<'_>) -> Option<HeaderValue> {
+    HeaderValue::try_from(Challenge::None.text(tokens, exchange)).ok()
+}
+
+fn refuse(tokens: &BearerTokens, verdict: Verdict, challenge: Challenge, exchange: &mut Exchange<'_>) -> Reply {
+    exchange.record.token = Some(TokenEvent::Failure);
+    let header = HeaderValue::try_from(challenge.text(tokens, exchange));
+    let request = exchange.request;
+    let (status, situation) = (verdict.status, verdict.situation);
+    let mut reply = exchange.refuse(verdict, None);
+    if let (Some((error, description)), false) = (challenge.error(), shows_page(request.headers)) {
+        let body = json!({"error": error, "error_description": description, "request_id": request.request_id});
+        reply = Reply::json(status, &body);
+    } else if situation == "token_required" && !shows_page(request.headers) {
+        reply = Reply::json(status, &json!({"error": "token_required", "request_id": request.request_id}));
+    }
+    match header {
+        Ok(header) if matches!(status, 400 | 401 | 403) => reply.with(WWW_AUTHENTICATE, header),
+        _ => reply,
+    }
+}
+
+/// RFC 6750 §3.1.
+#[derive(Debug, Clone, Copy)]
+enum Challenge {
+    /// Nothing was brought, so nothing is said of it; or it is not the token that is at fault.
+    None,
+    InvalidRequest,
+    InvalidToken(&'static str),
+    InsufficientScope,
+}
+
+impl Challenge {
+    fn error(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::None => None,
+            Self::InvalidRequest => Some(("invalid_request", "One bearer token is expected, over TLS")),
+            Self::InvalidToken(description) => Some(("invalid_token", description)),
+            Self::InsufficientScope => Some(("insufficient_scope", "The token lacks a scope")),
+        }
+    }
+
+    fn text(self, tokens: &BearerTokens, exchange: &Exchange<'_>) -> String {
+        let authority = exchange.request.authority;
+        let mut text = format!("Bearer realm=\"{}\"", authority.host());
+        if let Some((error, description)) = self.error() {
+            text.push_str(&format!(", error=\"{error}\", error_description=\"{description}\""));
+        }
+        if !tokens.policy.scopes.is_empty() && matches!(self, Self::None | Self::InsufficientScope) {
+            text.push_str(&format!(", scope=\"{}\"", tokens.policy.scopes.join(" ")));
+        }
+        // Only under the name of the resource itself: a client compares the two (RFC 9728 §3.3).
+        let resource = tokens.resource.as_ref().filter(|resource| resource.authority.eq_ignore_ascii_case(authority.as_str()));
+        if let Some(url) = resource.map(|resource| ProtectedResource::url(resource)) {
+            text.push_str(&format!(", resource_metadata=\"{url}\""));
+        }
+        text
+    }
+}
+
+/// What the client is told: enough to mend its own mistake, nothing about the rule.
+fn challenge(error: &BearerError) -> Challenge {
+    match error {
+        BearerError::Ambiguous => Challenge::InvalidRequest,
+        BearerError::Form(_) => Challenge::InvalidToken(FORM),
+        BearerError::Signature(_) => Challenge::InvalidToken("The signature of the token cannot be verified"),
+        BearerError::Expired => Challenge::InvalidToken("The token has expired"),
+        BearerError::NotYet => Challenge::InvalidToken("The token is not valid yet"),
+        BearerError::Inactive => Challenge::InvalidToken("The token is not active"),
+        BearerError::Type | BearerError::OtherUse | BearerError::Missing(_) | BearerError::Format(_) | BearerError::Value(_) => {
+            Challenge::InvalidToken("The token is not one for this resource")
+        }
+        BearerError::Scope => Challenge::InsufficientScope,
+        BearerError::Metadata(_)
+        | BearerError::Keys(_)
+        | BearerError::NoIntrospectionEndpoint
+        | BearerError::IntrospectionCall(_)
+        | BearerError::Introspection(_) => Challenge::None,
+    }
+}
+
+const FORM: &str = "The token is malformed";
