@@ -23,7 +23,7 @@ use crate::clients::{
     resolve_targets_once, system_entropy,
 };
 use crate::clock::Clock;
-use crate::config::{self, Compiled, Connect, LogSettings, Report};
+use crate::config::{self, Compiled, Connect, LogSettings, ProviderTls, Report};
 use crate::gateway::Gateway;
 use crate::listener::{Listener, TlsError};
 use crate::provider::{Endpoint, Provider};
@@ -117,15 +117,15 @@ impl Connector {
 }
 
 impl Connect for Connector {
-    fn provider(&self, provider: &Arc<Provider>, authorities: Option<&[u8]>) -> Result<Arc<dyn ProviderClient>, String> {
-        let tls = client_config(authorities).map_err(|error| error.to_string())?;
+    fn provider(&self, provider: &Arc<Provider>, tls: ProviderTls<'_>) -> Result<Arc<dyn ProviderClient>, String> {
+        let tls = client_config(tls.authorities, tls.client_certificate).map_err(|error| error.to_string())?;
         let connection = ProviderConnection::new(provider.clone(), tls, self.observer.clone()).map_err(|error| error.to_string())?;
         self.made.borrow_mut().providers.push((provider.clone(), connection.clone()));
         Ok(connection)
     }
 
     fn key_set(&self, issuer: &str, url: &str, authorities: Option<&[u8]>) -> Result<Arc<dyn KeySource>, String> {
-        let tls = client_config(authorities).map_err(|error| error.to_string())?;
+        let tls = client_config(authorities, None).map_err(|error| error.to_string())?;
         let connection = KeyConnection::new(issuer, url, tls, self.observer.clone()).map_err(|error| error.to_string())?;
         self.made.borrow_mut().key_sets.push((issuer.into(), connection.clone()));
         Ok(connection)

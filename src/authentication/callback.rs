@@ -14,7 +14,8 @@ use crate::clock::UnixTime;
 use crate::identity::{SessionId, display_name};
 use crate::provider::{
     AuthorizationResponse, AuthorizationResponseError, CallError, CodeVerifier, IdTokenClaims, IdTokenError, IdTokenExpectations, Issuers,
-    ProviderMetadata, TokenError, TokenResponse, UserInfoError, code_exchange, merge, user_info_call, user_info_claims, verify_claims,
+    Moment, ProviderMetadata, TokenError, TokenResponse, UserInfoError, code_exchange, merge, user_info_call, user_info_claims,
+    verify_claims,
 };
 use crate::secret::EntropyError;
 use crate::session::{RecordError, SealError, SessionRecord};
@@ -148,9 +149,9 @@ impl Authentication {
             None => {}
         }
         let code = response.code.as_deref().ok_or(CallbackError::MissingCode)?;
-        let tokens = self.exchange(authenticate, &metadata, login, code).await?;
+        let tokens = self.exchange(authenticate, &metadata, login, code, now).await?;
         let IdTokenClaims { issuer, mut claims } = self.id_token_claims(authenticate, &metadata, login, &tokens, now).await?;
-        if let Some(endpoint) = &metadata.user_info_endpoint {
+        if let Some(endpoint) = metadata.user_info_endpoint.as_ref().filter(|_| authenticate.provider.asks_user_info) {
             let call = user_info_call(endpoint, tokens.access_token.expose());
             let answer = authenticate.client.call(call).await.map_err(CallbackError::UserInfoCall)?;
             let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
@@ -179,10 +180,12 @@ impl Authentication {
         metadata: &ProviderMetadata,
         login: &LoginState,
         code: &str,
+        now: UnixTime,
     ) -> Result<TokenResponse, CallbackError> {
         let redirect_uri = format!("{}{}", login.origin, self.callback_path);
         let verifier = CodeVerifier(login.code_verifier.clone());
-        let call = code_exchange(&authenticate.provider, metadata, code, &redirect_uri, &verifier);
+        let moment = Moment { entropy: &self.entropy, now };
+        let call = code_exchange(&authenticate.provider, metadata, code, &redirect_uri, &verifier, moment)?;
         let answer = authenticate.client.call(call).await.map_err(CallbackError::TokenCall)?;
         Ok(TokenResponse::parse(&answer)?)
     }
@@ -208,6 +211,7 @@ impl Authentication {
             issuers: &authenticate.provider.issuers,
             issuer: &metadata.issuer,
             client_id: &authenticate.provider.client_id,
+            hosted_domains: &authenticate.provider.hosted_domains,
             nonce: &login.nonce,
             access_token: tokens.access_token.expose(),
             token_type: token.token_type.as_deref(),

@@ -4,7 +4,10 @@ use super::browser_nonce::BrowserNonce;
 use super::{Authenticate, Authentication, LoginState, ProviderClientError};
 use crate::clock::UnixTime;
 use crate::message::RequestView;
-use crate::provider::{AuthorizationRequest, CodeVerifier};
+use crate::provider::{
+    AuthorizationRequest, CallError, CodeVerifier, Moment, ProviderMetadata, PushedError, PushedRequests, pushed_authorization_call,
+    pushed_authorization_reference,
+};
 use crate::secret::EntropyError;
 use crate::session::SealError;
 
@@ -23,6 +26,10 @@ pub struct LoginStart {
 pub enum LoginError {
     #[error(transparent)]
     Provider(#[from] ProviderClientError),
+    #[error("the endpoint for pushed authorization requests: {0}")]
+    PushedCall(CallError),
+    #[error(transparent)]
+    Pushed(#[from] PushedError),
     #[error(transparent)]
     Seal(#[from] SealError),
     #[error(transparent)]
@@ -53,7 +60,7 @@ impl Authentication {
             origin: origin.clone(),
             return_to: if return_to.len() > MAX_RETURN_BYTES { "/".to_owned() } else { return_to.to_owned() },
         };
-        let location = AuthorizationRequest {
+        let request = AuthorizationRequest {
             client_id: &authenticate.provider.client_id,
             redirect_uri: &format!("{origin}{}", self.callback_path),
             scope: &authenticate.scope,
@@ -61,8 +68,37 @@ impl Authentication {
             nonce: &state.nonce,
             code_challenge: &verifier.challenge(),
             extra: &authenticate.extra_params,
-        }
-        .url(&metadata.authorization_endpoint);
+        };
+        let location = self.location(authenticate, &metadata, &request, now).await?;
         Ok(LoginStart { location, set_cookie: browser.set_cookie() })
+    }
+
+    /// The provider's address for this request, which is pushed first where it can be.
+    async fn location(
+        &self,
+        authenticate: &Authenticate,
+        metadata: &ProviderMetadata,
+        request: &AuthorizationRequest<'_>,
+        now: UnixTime,
+    ) -> Result<String, LoginError> {
+        let provider = &authenticate.provider;
+        let is_needed = metadata.requires_pushed_requests || provider.pushed_requests == PushedRequests::Always;
+        let endpoint = match (&metadata.pushed_authorization_endpoint, provider.pushed_requests) {
+            (Some(endpoint), PushedRequests::Auto | PushedRequests::Always) => endpoint,
+            (Some(endpoint), PushedRequests::Never) if is_needed => endpoint,
+            (None, _) if is_needed => return Err(PushedError::NoEndpoint.into()),
+            _ => return Ok(request.url(&metadata.authorization_endpoint)),
+        };
+        let moment = Moment { entropy: &self.entropy, now };
+        let call = pushed_authorization_call(provider, metadata, request, endpoint, moment)?;
+        let pushed = match authenticate.client.call(call).await {
+            Ok(answer) => pushed_authorization_reference(&answer).map_err(LoginError::from),
+            Err(error) => Err(LoginError::PushedCall(error)),
+        };
+        match pushed {
+            Ok(reference) => Ok(AuthorizationRequest::reference_url(&metadata.authorization_endpoint, &provider.client_id, &reference)),
+            Err(error) if is_needed => Err(error),
+            Err(_) => Ok(request.url(&metadata.authorization_endpoint)),
+        }
     }
 }

@@ -90,16 +90,15 @@ impl Authentication {
         return_to: Option<&str>,
         now: UnixTime,
     ) -> Result<Option<String>, SealError> {
-        let Some(endpoint) = &metadata.end_session_endpoint else { return Ok(None) };
         let hint = identity.id_token.expose();
         let state = return_to.map(|place| LogoutState { started_at: now, return_to: place.to_owned() }.seal(&self.sealer)).transpose()?;
         let request = EndSessionRequest {
             id_token_hint: Some(hint.as_str()).filter(|hint| !hint.is_empty()),
-            // Cognito brings no state back: the place itself has to be registered there.
-            return_to: return_to.filter(|_| authenticate.provider.logout == LogoutStyle::Cognito).unwrap_or(landing),
+            // Only RP-initiated logout brings a state back; elsewhere the place itself has to be registered.
+            return_to: return_to.filter(|_| authenticate.provider.logout != LogoutStyle::RpInitiated).unwrap_or(landing),
             state: state.as_deref(),
         };
-        Ok(Some(request.url(&authenticate.provider, endpoint)))
+        Ok(request.url(&authenticate.provider, metadata.end_session_endpoint.as_deref()))
     }
 }
 

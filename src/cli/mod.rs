@@ -101,6 +101,12 @@ enum KeyKind {
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
+    /// A fresh P-256 key for private_key_jwt, and on standard output the JWK Set to register with the provider
+    Client {
+        /// The private key is written here, readable by the owner alone. An existing file is kept, and its JWK Set printed.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// A fresh P-256 signing key: PKCS#8, PEM
     Signing {
         /// Writes here, readable by the owner alone, instead of standard output. An existing file is kept.
@@ -142,6 +148,7 @@ pub fn run() -> ExitCode {
         }
         Command::Keys { kind: KeyKind::Session { file } } => keys::session(file.as_deref()),
         Command::Keys { kind: KeyKind::Signing { file } } => keys::signing(file.as_deref()),
+        Command::Keys { kind: KeyKind::Client { file } } => keys::client(&file),
         Command::Schema => {
             output::print(&format!("{:#}", crate::config::schema()));
             ExitCode::SUCCESS

@@ -1,6 +1,6 @@
 //! HTTPS to providers: within time and size limits, following no redirect, and seen by an observer.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -30,6 +30,8 @@ pub(super) struct Calls {
     observer: Observer,
     /// Whoever sends tokens that nobody knows has the provider asked about each: not by all of them at once.
     introspections: Semaphore,
+    /// When a pushed authorization request has last failed for want of an answer.
+    pushing_failed: Mutex<Option<Instant>>,
 }
 
 impl Calls {
@@ -44,7 +46,7 @@ impl Calls {
             .timeout(CALL_TIMEOUT)
             .pool_idle_timeout(Duration::from_secs(30))
             .build()?;
-        Ok(Self { name, http, observer, introspections: Semaphore::new(INTROSPECTIONS) })
+        Ok(Self { name, http, observer, introspections: Semaphore::new(INTROSPECTIONS), pushing_failed: Mutex::default() })
     }
 
     pub(super) async fn call(&self, call: ProviderCall) -> Result<ProviderAnswer, CallError> {
@@ -52,6 +54,7 @@ impl Calls {
         let endpoint = call.endpoint;
         let result = match endpoint {
             Endpoint::Introspection => timeout(CALL_TIMEOUT, self.in_turn(call)).await.unwrap_or(Err(CallError::Timeout)),
+            Endpoint::PushedAuthorization => self.push(call).await,
             Endpoint::Discovery | Endpoint::Keys | Endpoint::Token | Endpoint::UserInfo => self.exchange(call).await,
         };
         let outcome = result.as_ref().map(|answer| answer.status).map_err(ToString::to_string);
@@ -62,6 +65,17 @@ impl Calls {
     async fn in_turn(&self, call: ProviderCall) -> Result<ProviderAnswer, CallError> {
         let _turn = self.introspections.acquire().await.map_err(|_| CallError::Timeout)?;
         self.exchange(call).await
+    }
+
+    /// Everybody who wants to sign in waits for this, and most could go on without it.
+    async fn push(&self, call: ProviderCall) -> Result<ProviderAnswer, CallError> {
+        let failed = *self.pushing_failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed.is_some_and(|failed| failed.elapsed() < PUSHING_RESTS) {
+            return Err(CallError::CoolingDown("it did not answer".to_owned()));
+        }
+        let result = timeout(PUSHING_TIMEOUT, self.exchange(call)).await.unwrap_or(Err(CallError::Timeout));
+        *self.pushing_failed.lock().unwrap_or_else(PoisonError::into_inner) = result.is_err().then(Instant::now);
+        result
     }
 
     pub(super) async fn get(&self, endpoint: Endpoint, url: &str) -> Result<ProviderAnswer, ProviderClientError> {
@@ -121,3 +135,5 @@ pub(super) fn cooling(error: ProviderClientError) -> ProviderClientError {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const INTROSPECTIONS: usize = 32;
+const PUSHING_TIMEOUT: Duration = Duration::from_secs(4);
+const PUSHING_RESTS: Duration = Duration::from_secs(10);

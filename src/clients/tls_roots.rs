@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
+use rustls::client::{WantsClientCert, WebPkiServerVerifier};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::gateway::ClientCertificate;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RootsError {
@@ -18,7 +20,7 @@ pub enum RootsError {
 }
 
 /// TLS 1.2 and 1.3. `authorities` is PEM; it replaces the system's authorities, so that a private CA is the only one believed.
-pub fn client_config(authorities: Option<&[u8]>) -> Result<ClientConfig, RootsError> {
+pub fn client_config(authorities: Option<&[u8]>, certificate: Option<&ClientCertificate>) -> Result<ClientConfig, RootsError> {
     let mut roots = RootCertStore::empty();
     match authorities {
         Some(pem) => {
@@ -38,10 +40,22 @@ pub fn client_config(authorities: Option<&[u8]>) -> Result<ClientConfig, RootsEr
     let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
     if roots.is_empty() {
         // No authority on this machine: nothing verifies, and plain HTTP on loopback still works.
-        return Ok(builder.with_root_certificates(roots).with_no_client_auth());
+        return with_certificate(builder.with_root_certificates(roots), certificate);
     }
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()
         .map_err(|error| RootsError::Certificate(error.to_string()))?;
-    Ok(builder.with_webpki_verifier(verifier).with_no_client_auth())
+    with_certificate(builder.with_webpki_verifier(verifier), certificate)
+}
+
+/// Mutual TLS (RFC 8705).
+fn with_certificate(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    certificate: Option<&ClientCertificate>,
+) -> Result<ClientConfig, RootsError> {
+    let Some(certificate) = certificate else { return Ok(builder.with_no_client_auth()) };
+    let chain = certificate.chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
+    let key =
+        PrivateKeyDer::try_from(certificate.private_key.expose().clone()).map_err(|error| RootsError::Certificate(error.to_owned()))?;
+    Ok(builder.with_client_auth_cert(chain, key)?)
 }

@@ -71,6 +71,7 @@ pub fn hosted_endpoints(origin: &str) -> Endpoints {
         keys: None,
         end_session: Some(format!("{origin}/logout")),
         introspection: None,
+        pushed_authorization: None,
     }
 }
 

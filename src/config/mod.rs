@@ -13,7 +13,9 @@ mod report;
 
 use std::path::Path;
 
-pub use compile::{AccessLogSettings, Compiled, Connect, ListenerLimits, ListenerSettings, LogSettings, OWN_PARAMETERS, ServerCertificate};
+pub use compile::{
+    AccessLogSettings, Compiled, Connect, ListenerLimits, ListenerSettings, LogSettings, OWN_PARAMETERS, ProviderTls, ServerCertificate,
+};
 pub use identity_provider_file::{ClientEntry, IdentityProviderFile, UserEntry, load_identity_provider};
 pub use reader::Located;
 use report::Faults;

@@ -11,6 +11,7 @@ use super::reply::{self, Verdict};
 use super::{Exchange, Reply, TokenEvent};
 use crate::authentication::{BearerError, BearerTokens, Credentials, JwtValidation, ProtectedResource, credentials, is_cors_preflight};
 use crate::message::{Scheme, shows_page};
+use crate::provider::Moment;
 
 /// The `jwt_validation` action: nobody passes without a token, except a preflight where the rule says so.
 pub(super) async fn validate(validation: &JwtValidation, exchange: &mut Exchange<'_>) -> Result<Option<Arc<Known>>, Reply> {
@@ -42,7 +43,8 @@ pub(super) async fn presented(tokens: &BearerTokens, exchange: &mut Exchange<'_>
         // Everybody on the way has read it (RFC 6750 §5.3).
         return Err(refuse(tokens, reply::token_in_the_clear(), Challenge::InvalidRequest, exchange));
     }
-    match gateway.known_tokens.judge(tokens, token, exchange.now).await {
+    let moment = Moment { entropy: &gateway.authentication.entropy, now: exchange.now };
+    match gateway.known_tokens.judge(tokens, token, moment).await {
         Ok(judged) => {
             let identity = &judged.known.identity;
             exchange.record.token_was_known = Some(judged.was_known);
@@ -134,7 +136,8 @@ fn challenge(error: &BearerError) -> Challenge {
         | BearerError::Keys(_)
         | BearerError::NoIntrospectionEndpoint
         | BearerError::IntrospectionCall(_)
-        | BearerError::Introspection(_) => Challenge::None,
+        | BearerError::Introspection(_)
+        | BearerError::Entropy(_) => Challenge::None,
     }
 }
 

@@ -14,6 +14,7 @@ use moka::{future, sync};
 use super::known_sessions::Known;
 use crate::authentication::{BearerError, BearerTokens};
 use crate::clock::UnixTime;
+use crate::provider::Moment;
 use crate::secret::Secret;
 use crate::tokens::{KeySet, Thumbprint};
 
@@ -53,10 +54,10 @@ impl KnownTokens {
     }
 
     /// Any number of requests that bring the same new token at the same moment have it judged once.
-    pub(super) async fn judge(&self, tokens: &BearerTokens, token: &str, now: UnixTime) -> Result<Judged, BearerError> {
+    pub(super) async fn judge(&self, tokens: &BearerTokens, token: &str, moment: Moment<'_>) -> Result<Judged, BearerError> {
         let asked = Asked { rule: tokens.id, token };
         if let Some(found) = self.judged.get(&asked).await {
-            if found.is_good(tokens, now) {
+            if found.is_good(tokens, moment.now) {
                 return Ok(Judged { known: found.known.clone(), was_known: true });
             }
             self.judged.invalidate(&asked).await;
@@ -65,7 +66,7 @@ impl KnownTokens {
             return Err(BearerError::Inactive);
         }
         let judging = async {
-            let judged = tokens.judge(token, now).await?;
+            let judged = tokens.judge(token, moment).await?;
             let vouched = judged.vouched.map(|(key, keys)| Vouched { key, found_in: ArcSwap::new(keys) });
             Ok(Arc::new(KnownToken { known: Arc::new(Known::new(judged.identity)), until: judged.until, vouched }))
         };

@@ -14,7 +14,7 @@ use super::{AuthenticationEvent, Gateway, Record, TransformError};
 use crate::authentication::{BearerError, CallbackError, LoginError, ProviderClientError};
 use crate::identity_headers::HeaderError;
 use crate::message::{Malformed, shows_page};
-use crate::provider::{AuthorizationResponseError, CallError, TokenError, UserInfoError};
+use crate::provider::{AuthorizationResponseError, CallError, IdTokenError, TokenError, UserInfoError};
 use crate::session::RecordError;
 
 /// A whole answer.
@@ -223,6 +223,7 @@ pub(super) fn for_bearer(error: &BearerError) -> Verdict {
         BearerError::NoIntrospectionEndpoint => unavailable("JWTIntrospectionRequestFailed", error),
         BearerError::IntrospectionCall(cause) => call("JWTIntrospectionRequestTimeout", "JWTIntrospectionRequestFailed", cause),
         BearerError::Introspection(_) => unavailable("JWTIntrospectionRequestFailed", error),
+        BearerError::Entropy(cause) => unhandled(cause),
     }
 }
 
@@ -259,6 +260,8 @@ pub(super) fn unauthenticated(reason: &'static str) -> Verdict {
 pub(super) fn for_login(error: &LoginError) -> Verdict {
     match error {
         LoginError::Provider(cause) => provider("AuthDiscoveryRequestTimeout", "AuthDiscoveryRequestFailed", cause),
+        LoginError::PushedCall(cause) => call("AuthPushedRequestTimeout", "AuthPushedRequestFailed", cause),
+        LoginError::Pushed(cause) => unavailable("AuthPushedRequestFailed", cause),
         LoginError::Seal(cause) => unhandled(cause),
         LoginError::Entropy(cause) => unhandled(cause),
     }
@@ -311,6 +314,8 @@ pub(super) fn for_callback(error: &CallbackError) -> Verdict {
         },
         CallbackError::Keys(cause) => provider("AuthJwksRequestTimeout", "AuthJwksRequestFailed", cause),
         CallbackError::IdTokenSignature(_) => nonsense("AuthInvalidIdToken"),
+        CallbackError::IdToken(IdTokenError::Tenant) => failure(403, "access_denied", "AuthForbiddenTenant"),
+        CallbackError::IdToken(IdTokenError::HostedDomain) => failure(403, "access_denied", "AuthForbiddenDomain"),
         CallbackError::IdToken(_) => nonsense("AuthInvalidIdToken"),
         CallbackError::UserInfoCall(cause) => call("AuthUserinfoEpRequestTimeout", "AuthUserinfoEpRequestFailed", cause),
         CallbackError::UserInfo(cause) => match cause {

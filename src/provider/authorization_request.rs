@@ -37,6 +37,25 @@ impl AuthorizationRequest<'_> {
     pub fn url(&self, authorization_endpoint: &str) -> String {
         let mut url = authorization_endpoint.to_owned();
         let mut separator = if url.contains('?') { '&' } else { '?' };
+        for (name, value) in self.parameters() {
+            url.push(separator);
+            url.extend(utf8_percent_encode(name, COMPONENT));
+            url.push('=');
+            url.extend(utf8_percent_encode(value, COMPONENT));
+            separator = '&';
+        }
+        url
+    }
+
+    /// What remains of the URL when the rest has been pushed (RFC 9126 §4).
+    #[must_use]
+    pub fn reference_url(authorization_endpoint: &str, client_id: &str, request_uri: &str) -> String {
+        let separator = if authorization_endpoint.contains('?') { '&' } else { '?' };
+        let encode = |text| utf8_percent_encode(text, COMPONENT);
+        format!("{authorization_endpoint}{separator}client_id={}&request_uri={}", encode(client_id), encode(request_uri))
+    }
+
+    pub(super) fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
         let own = [
             ("client_id", self.client_id),
             ("redirect_uri", self.redirect_uri),
@@ -47,15 +66,7 @@ impl AuthorizationRequest<'_> {
             ("code_challenge", self.code_challenge),
             ("code_challenge_method", "S256"),
         ];
-        let extra = self.extra.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        for (name, value) in own.into_iter().chain(extra) {
-            url.push(separator);
-            url.extend(utf8_percent_encode(name, COMPONENT));
-            url.push('=');
-            url.extend(utf8_percent_encode(value, COMPONENT));
-            separator = '&';
-        }
-        url
+        own.into_iter().chain(self.extra.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 }
 

@@ -12,6 +12,7 @@ pub enum Endpoint {
     Token,
     UserInfo,
     Introspection,
+    PushedAuthorization,
 }
 
 impl Endpoint {
@@ -23,6 +24,7 @@ impl Endpoint {
             Self::Token => "token",
             Self::UserInfo => "userinfo",
             Self::Introspection => "introspection",
+            Self::PushedAuthorization => "pushed_authorization",
         }
     }
 
@@ -32,7 +34,7 @@ impl Endpoint {
         match self {
             Self::Keys => crate::tokens::MAX_KEY_SET_BYTES,
             Self::Discovery => 128 * 1024,
-            Self::Token | Self::UserInfo | Self::Introspection => 256 * 1024,
+            Self::Token | Self::UserInfo | Self::Introspection | Self::PushedAuthorization => 256 * 1024,
         }
     }
 }

@@ -40,6 +40,14 @@ pub fn has_come(claims: &Map<String, Value>, name: &str, now: UnixTime) -> bool 
     !claims.contains_key(name) || seconds(claims, name).is_some_and(|from| from <= now.0.saturating_add(LEEWAY))
 }
 
+/// Google's `hd`: the organisation that an account belongs to. The request parameter of that name is only a hint for the page, so
+/// the claim is what counts; an account of no organisation has none.
+#[must_use]
+pub fn is_of_domain(claims: &Map<String, Value>, domains: &[String]) -> bool {
+    let found = claims.get("hd").and_then(Value::as_str);
+    domains.is_empty() || found.is_some_and(|found| domains.iter().any(|domain| domain.eq_ignore_ascii_case(found)))
+}
+
 /// Leaves what tells of the person: claims about the token itself go.
 pub fn personal(claims: &mut Map<String, Value>) {
     claims.retain(|name, _| !OF_THE_TOKEN.contains(&name.as_str()));

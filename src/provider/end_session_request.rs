@@ -15,10 +15,15 @@ pub struct EndSessionRequest<'a> {
 }
 
 impl EndSessionRequest<'_> {
+    /// `None` where the provider has no such place.
     #[must_use]
-    pub fn url(&self, provider: &Provider, end_session_endpoint: &str) -> String {
+    pub fn url(&self, provider: &Provider, end_session_endpoint: Option<&str>) -> Option<String> {
         let mut parameters = Vec::with_capacity(4);
-        match provider.logout {
+        match &provider.logout {
+            LogoutStyle::Template(template) => {
+                let encode = |text| utf8_percent_encode(text, COMPONENT).to_string();
+                return Some(template.replace("{client_id}", &encode(&provider.client_id)).replace("{return_to}", &encode(self.return_to)));
+            }
             LogoutStyle::RpInitiated => {
                 parameters.extend(self.id_token_hint.map(|hint| ("id_token_hint", hint)));
                 parameters.push(("client_id", &*provider.client_id));
@@ -30,7 +35,7 @@ impl EndSessionRequest<'_> {
                 parameters.push(("logout_uri", self.return_to));
             }
         }
-        let mut url = end_session_endpoint.to_owned();
+        let mut url = end_session_endpoint?.to_owned();
         let mut separator = if url.contains('?') { '&' } else { '?' };
         for (name, value) in parameters {
             url.push(separator);
@@ -39,6 +44,6 @@ impl EndSessionRequest<'_> {
             url.extend(utf8_percent_encode(value, COMPONENT));
             separator = '&';
         }
-        url
+        Some(url)
     }
 }

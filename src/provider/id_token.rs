@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::{Issuers, LEEWAY, has_come, is_over, personal, seconds, subject};
+use super::{Issuers, LEEWAY, has_come, is_of_domain, is_over, personal, seconds, subject};
 use crate::clock::UnixTime;
 use crate::tokens::Verified;
 
@@ -17,6 +17,8 @@ pub struct IdTokenExpectations<'a> {
     /// As the provider's metadata names it.
     pub issuer: &'a str,
     pub client_id: &'a str,
+    /// Empty: any.
+    pub hosted_domains: &'a [String],
     pub nonce: &'a str,
     pub access_token: &'a str,
     /// `typ` of the token's header.
@@ -38,6 +40,10 @@ pub enum IdTokenError {
     Type,
     #[error("iss is not the issuer")]
     Issuer,
+    #[error("tid is not one of allowed_tenants")]
+    Tenant,
+    #[error("hd is not one of hosted_domains")]
+    HostedDomain,
     #[error("aud is not this client alone")]
     Audience,
     #[error("azp is not this client")]
@@ -69,7 +75,11 @@ pub fn verify_claims(token: Verified<Map<String, Value>>, expected: &IdTokenExpe
     if claims.contains_key("events") || claims.get("token_use").is_some_and(|token_use| token_use != "id") {
         return Err(IdTokenError::OtherUse);
     }
-    let issuer = expected.issuers.of_token(expected.issuer, &claims, key_issuer.as_deref()).ok_or(IdTokenError::Issuer)?;
+    let issuer = match expected.issuers.of_token(expected.issuer, &claims, key_issuer.as_deref()) {
+        Some(issuer) => issuer,
+        None if expected.issuers.is_of_another_tenant(expected.issuer, &claims) => return Err(IdTokenError::Tenant),
+        None => return Err(IdTokenError::Issuer),
+    };
     audience(&claims, expected.client_id)?;
     subject(&claims).ok_or(IdTokenError::Subject)?;
     times(&claims, expected.now)?;
@@ -81,6 +91,9 @@ pub fn verify_claims(token: Verified<Map<String, Value>>, expected: &IdTokenExpe
         if hash.as_str() != Some(&half) {
             return Err(IdTokenError::AccessTokenHash);
         }
+    }
+    if !is_of_domain(&claims, expected.hosted_domains) {
+        return Err(IdTokenError::HostedDomain);
     }
     personal(&mut claims);
     Ok(IdTokenClaims { issuer, claims })

@@ -1,12 +1,10 @@
 //! Token introspection (RFC 7662).
 
-use http::HeaderValue;
-use http::header::{ACCEPT, CONTENT_TYPE};
 use serde_json::{Map, Value};
 
-use super::{Endpoint, Provider, ProviderAnswer, ProviderCall};
+use super::{ClientAuthentication, Endpoint, Moment, Provider, ProviderAnswer, ProviderCall, ProviderMetadata};
 use crate::message::json;
-use crate::secret::Secret;
+use crate::secret::EntropyError;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IntrospectionError {
@@ -17,16 +15,15 @@ pub enum IntrospectionError {
 }
 
 /// Asks about an access token, as the client that the provider knows.
-#[must_use]
-pub fn introspection_call(provider: &Provider, endpoint: &str, token: &str) -> ProviderCall {
-    let mut headers = vec![
-        (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
-        (ACCEPT, HeaderValue::from_static("application/json")),
-    ];
-    let mut form = vec![("token", token.to_owned()), ("token_type_hint", "access_token".to_owned())];
-    provider.client_authentication.apply(&provider.client_id, &mut headers, &mut form);
-    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    ProviderCall { endpoint: Endpoint::Introspection, url: endpoint.to_owned(), headers, form: Some(Secret::new(form)) }
+pub fn introspection_call(
+    provider: &Provider,
+    metadata: &ProviderMetadata,
+    endpoint: &str,
+    token: &str,
+    moment: Moment<'_>,
+) -> Result<ProviderCall, EntropyError> {
+    let form = vec![("token", token.to_owned()), ("token_type_hint", "access_token".to_owned())];
+    ClientAuthentication::call(provider, metadata, (Endpoint::Introspection, endpoint), form, moment)
 }
 
 /// What the answer says of an active token; `None` of any other.

@@ -70,6 +70,14 @@ impl Issuers {
             || self.tenants.iter().any(|tenant| issuer.contains(TENANT) && issuer.replace(TENANT, tenant) == iss)
     }
 
+    /// Whether a token is some tenant's own, and that tenant is not allowed: a person with an account elsewhere, and no forgery.
+    #[must_use]
+    pub fn is_of_another_tenant(&self, issuer: &str, claims: &Map<String, Value>) -> bool {
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        let (Some(iss), Some(tenant)) = (text("iss"), text("tid")) else { return false };
+        issuer.contains(TENANT) && issuer.replace(TENANT, tenant) == iss && !self.tenants.iter().any(|allowed| &**allowed == tenant)
+    }
+
     /// The issuer of a token, if it may come from a provider whose metadata names `issuer`. Where that is a template, the token's own
     /// `tid` has to be an allowed tenant and to be the one in its `iss`; and a key that is some tenant's vouches for that tenant only.
     #[must_use]
@@ -130,6 +138,8 @@ mod tests {
         assert!(!of(&at(OURS), None, None), "no tid");
         assert!(!of(SHARED, Some(TENANT), None), "the template itself");
         assert!(!of(&at(OURS), Some(OURS), Some(&at(OTHER))), "a key of another tenant");
+        assert!(issuers.is_of_another_tenant(SHARED, &claims(&at(OTHER), Some(OTHER))));
+        assert!(!issuers.is_of_another_tenant(SHARED, &claims(&at(OTHER), Some(OURS))), "a forgery");
         assert!(issuers.of_response(SHARED, &at(OURS)) && !issuers.of_response(SHARED, &at(OTHER)));
     }
 

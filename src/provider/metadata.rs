@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use url::{Host, Url};
 
-use super::Provider;
+use super::{ClientAuthentication, Provider};
 use crate::message::json;
 
 /// Which URLs of a provider may be used at all.
@@ -59,6 +59,7 @@ pub struct Endpoints {
     pub keys: Option<String>,
     pub end_session: Option<String>,
     pub introspection: Option<String>,
+    pub pushed_authorization: Option<String>,
 }
 
 impl Endpoints {
@@ -80,6 +81,9 @@ pub struct ProviderMetadata {
     pub end_session_endpoint: Option<String>,
     /// RFC 7662.
     pub introspection_endpoint: Option<String>,
+    /// RFC 9126.
+    pub pushed_authorization_endpoint: Option<String>,
+    pub requires_pushed_requests: bool,
     /// The provider says that its authorization responses carry `iss` (RFC 9207 §3), so one without is refused.
     pub sends_iss: bool,
 }
@@ -115,8 +119,12 @@ impl ProviderMetadata {
     }
 
     fn assemble(provider: &Provider, issuer: Arc<str>, document: &Map<String, Value>) -> Result<Self, MetadataError> {
+        // Where the certificate of a client is asked for (RFC 8705 §5).
+        let by_certificate = matches!(provider.client_authentication, ClientAuthentication::TlsClientAuth);
+        let aliases = document.get("mtls_endpoint_aliases").and_then(Value::as_object).filter(|_| by_certificate);
         let find = |configured: &Option<String>, member: &'static str| -> Result<Option<String>, MetadataError> {
-            let found = configured.as_deref().or_else(|| document.get(member).and_then(Value::as_str));
+            let alias = || aliases.and_then(|aliases| aliases.get(member)).and_then(Value::as_str);
+            let found = configured.as_deref().or_else(alias).or_else(|| document.get(member).and_then(Value::as_str));
             let checked = found.map(|text| provider.urls.check(text).map(String::from)).transpose();
             checked.map_err(|error| MetadataError::Url { member, error })
         };
@@ -130,6 +138,8 @@ impl ProviderMetadata {
             jwks_uri: need(&endpoints.keys, "jwks_uri")?,
             end_session_endpoint: find(&endpoints.end_session, "end_session_endpoint")?,
             introspection_endpoint: find(&endpoints.introspection, "introspection_endpoint")?,
+            pushed_authorization_endpoint: find(&endpoints.pushed_authorization, "pushed_authorization_request_endpoint")?,
+            requires_pushed_requests: document.get("require_pushed_authorization_requests") == Some(&Value::Bool(true)),
             sends_iss: document.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true)),
         })
     }

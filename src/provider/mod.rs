@@ -6,12 +6,15 @@ mod authorization_request;
 mod authorization_response;
 mod call;
 mod claims;
+mod client_assertion;
 mod client_authentication;
+mod client_key;
 mod end_session_request;
 mod id_token;
 mod introspection;
 mod issuers;
 mod metadata;
+mod pushed_authorization;
 mod token_request;
 mod token_response;
 mod user_info;
@@ -21,24 +24,29 @@ use std::sync::Arc;
 pub use authorization_request::{AuthorizationRequest, CodeVerifier};
 pub use authorization_response::{AuthorizationResponse, AuthorizationResponseError};
 pub use call::{CallError, Endpoint, ProviderAnswer, ProviderCall};
-pub use claims::{LEEWAY, has_come, is_over, personal, seconds, subject};
-pub use client_authentication::ClientAuthentication;
+pub use claims::{LEEWAY, has_come, is_of_domain, is_over, personal, seconds, subject};
+pub use client_assertion::Moment;
+pub use client_authentication::{AssertionAudience, ClientAuthentication};
+pub use client_key::{ClientKey, ClientKeyError};
 pub use end_session_request::EndSessionRequest;
 pub use id_token::{IdTokenClaims, IdTokenError, IdTokenExpectations, verify_claims};
 pub use introspection::{IntrospectionError, introspection_call, introspection_claims};
 pub use issuers::{Issuers, TENANT};
 pub use metadata::{Endpoints, MetadataError, ProviderMetadata, UrlError, UrlPolicy};
+pub use pushed_authorization::{PushedError, PushedRequests, pushed_authorization_call, pushed_authorization_reference};
 pub use token_request::code_exchange;
 pub use token_response::{TokenError, TokenResponse};
 pub use user_info::{UserInfoError, merge, user_info_call, user_info_claims};
 
 /// How a session at the provider is ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogoutStyle {
     /// OpenID Connect RP-Initiated Logout 1.0.
     RpInitiated,
     /// Amazon Cognito's `/logout?client_id&logout_uri`, which knows none of the OpenID parameters.
     Cognito,
+    /// `logout_url`, in which `{client_id}` and `{return_to}` are replaced: for providers with a way of their own.
+    Template(String),
 }
 
 /// One identity provider of the configuration.
@@ -50,12 +58,18 @@ pub struct Provider {
     pub display_name: String,
     pub client_id: Arc<str>,
     pub client_authentication: ClientAuthentication,
+    pub assertion_audience: AssertionAudience,
+    pub pushed_requests: PushedRequests,
     pub issuers: Issuers,
     /// Where discovery is read.
     pub discovery_url: String,
     /// Endpoints set in the configuration; these win.
     pub endpoints: Endpoints,
     pub logout: LogoutStyle,
+    /// Google's `hd`. Empty: any account.
+    pub hosted_domains: Vec<String>,
+    /// Whether the UserInfo endpoint is asked at a login.
+    pub asks_user_info: bool,
     pub urls: UrlPolicy,
 }
 

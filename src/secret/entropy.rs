@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 pub struct Entropy(Arc<dyn SecureRandom + Send + Sync>);
 
 /// The random source failed; nothing may be sealed, signed or issued.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the random source failed")]
 pub struct EntropyError;
 

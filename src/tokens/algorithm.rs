@@ -21,9 +21,11 @@ impl Algorithm {
     pub const ALL: [Self; 9] =
         [Self::Rs256, Self::Rs384, Self::Rs512, Self::Ps256, Self::Ps384, Self::Ps512, Self::Es256, Self::Es384, Self::EdDsa];
 
-    /// Exact spelling only: `none`, `NONE` and `rs256` are all unknown.
+    /// Exact spelling only: `none`, `NONE` and `rs256` are all unknown. `Ed25519` is the newer name of the one `EdDSA` that we have
+    /// (RFC 9864 §2.2).
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
+        let name = if name == "Ed25519" { "EdDSA" } else { name };
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 

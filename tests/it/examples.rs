@@ -51,6 +51,7 @@ fn folder_of(example: &str) -> tempfile::TempDir {
         let signing_key = part.join("signing.key");
         assert!(vestibule(root, &["keys", "signing", signing_key.to_str().unwrap()]).status.success());
     }
+    assert!(vestibule(root, &["keys", "client", "config/partner-client.key"]).status.success());
     fs::write(root.join("config/corporate-ca.pem"), certified.cert.pem()).unwrap();
     for name in ["client-secret", "cognito-client-secret"] {
         write_secret(&root.join("config").join(name), b"of a file\n");

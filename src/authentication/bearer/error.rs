@@ -2,6 +2,7 @@
 
 use crate::authentication::ProviderClientError;
 use crate::provider::{CallError, IntrospectionError};
+use crate::secret::EntropyError;
 use crate::tokens::VerifyError;
 
 /// Names a claim, never its value.
@@ -41,6 +42,8 @@ pub enum BearerError {
     IntrospectionCall(CallError),
     #[error(transparent)]
     Introspection(IntrospectionError),
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
 }
 
 impl BearerError {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::BearerError;
 use crate::authentication::ProviderClient;
-use crate::provider::{Provider, introspection_call, introspection_claims};
+use crate::provider::{Moment, Provider, introspection_call, introspection_claims};
 
 /// How a rule has opaque tokens judged.
 #[derive(Debug, Clone)]
@@ -22,10 +22,12 @@ impl Introspection {
         provider: &Provider,
         client: &Arc<dyn ProviderClient>,
         token: &str,
+        moment: Moment<'_>,
     ) -> Result<Map<String, Value>, BearerError> {
         let metadata = client.metadata().await.map_err(BearerError::Metadata)?;
         let endpoint = metadata.introspection_endpoint.as_deref().ok_or(BearerError::NoIntrospectionEndpoint)?;
-        let answer = client.call(introspection_call(provider, endpoint, token)).await.map_err(BearerError::IntrospectionCall)?;
+        let call = introspection_call(provider, &metadata, endpoint, token, moment)?;
+        let answer = client.call(call).await.map_err(BearerError::IntrospectionCall)?;
         introspection_claims(&answer).map_err(BearerError::Introspection)?.ok_or(BearerError::Inactive)
     }
 }

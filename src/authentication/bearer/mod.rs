@@ -24,7 +24,7 @@ pub use resource::{ProtectedResource, WELL_KNOWN};
 use super::{KeySource, ProviderClient};
 use crate::clock::UnixTime;
 use crate::identity::{Identity, display_name};
-use crate::provider::{Issuers, Provider, personal, seconds, subject};
+use crate::provider::{Issuers, Moment, Provider, is_of_domain, personal, seconds, subject};
 use crate::secret::Secret;
 use crate::tokens::{Compact, KeySet, Thumbprint, Verified, Verifier, VerifyError};
 
@@ -71,14 +71,15 @@ pub struct BearerIdentity {
 
 impl BearerTokens {
     /// Judges a token that has not been seen before. Costs at most one signature check, or one call to the provider.
-    pub async fn judge(&self, token: &str, now: UnixTime) -> Result<BearerIdentity, BearerError> {
+    pub async fn judge(&self, token: &str, moment: Moment<'_>) -> Result<BearerIdentity, BearerError> {
+        let now = moment.now;
         match (Compact::parse(token), &self.introspection, &self.source) {
             (Ok(parsed), ..) => {
                 let (verified, keys) = self.verify(&parsed).await?;
                 self.accept(token, &parsed, verified, keys, now).await
             }
             (Err(VerifyError::Form), Some(introspection), TokenSource::Provider { provider, client, .. }) => {
-                let mut claims = introspection.ask(provider, client, token).await?;
+                let mut claims = introspection.ask(provider, client, token, moment).await?;
                 let issuer = self.issuer_of_answer(&claims)?;
                 let until = self.policy.judge_introspected(&claims, now)?.min(now.plus(introspection.max_age));
                 self.identity(token, issuer, &mut claims, until, None)
@@ -140,7 +141,13 @@ impl BearerTokens {
             }
             TokenSource::Keys { issuer, .. } => Issuers::one(issuer).of_token(issuer, claims, key_issuer),
         };
-        accepted.ok_or_else(|| BearerError::Value("iss".into()))
+        let issuer = accepted.ok_or_else(|| BearerError::Value("iss".into()))?;
+        match &self.source {
+            TokenSource::Provider { provider, .. } if !is_of_domain(claims, &provider.hosted_domains) => {
+                Err(BearerError::Value("hd".into()))
+            }
+            TokenSource::Provider { .. } | TokenSource::Keys { .. } => Ok(issuer),
+        }
     }
 
     /// An answer may leave its `iss` out (RFC 7662 §2.2): it came from the provider itself.

@@ -8,6 +8,7 @@ use http::HeaderValue;
 
 use super::Providers;
 use super::context::Context;
+use super::issuers;
 use super::targets::Groups;
 use super::tokens::{self, TokenSources};
 use crate::authentication::{Authenticate, OnUnauthenticatedRequest};
@@ -127,6 +128,15 @@ fn authenticate(
         unknown(context, &raw.identity_provider, "identity provider", &place.references.names.providers);
         return None;
     };
+    if let Some(at) = raw.scope.as_ref().filter(|_| &**connected.provider.issuers.first() == issuers::GOOGLE)
+        && at.value.split(' ').any(|scope| scope == "offline_access")
+    {
+        context.warn(
+            at,
+            "Google refuses the scope offline_access",
+            "authentication_request_extra_params: { access_type: offline, prompt: consent }",
+        );
+    }
     Some(Authenticate {
         rule: priority,
         provider: connected.provider.clone(),

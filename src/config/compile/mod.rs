@@ -2,9 +2,11 @@
 
 mod actions;
 mod certificates;
+mod client_authentication;
 mod conditions;
 mod context;
 mod doubts;
+mod issuers;
 mod listeners;
 mod providers;
 mod sessions;
@@ -29,16 +31,23 @@ use super::raw::Root;
 use super::report::{Fault, Faults};
 use crate::authentication::{Authenticate, Authentication, KeySource, LOGIN_LIFETIME, ProviderClient};
 use crate::clock::UnixTime;
-use crate::gateway::{Gateway, KnownSessions, KnownTokens, RuleActions};
+use crate::gateway::{ClientCertificate, Gateway, KnownSessions, KnownTokens, RuleActions};
 use crate::provider::Provider;
 use crate::secret::Entropy;
 use crate::session::{EndedSessions, Sealer, SessionCookie, UsedOnce};
 use crate::tokens::Verifier;
 
-/// Makes the connections that a configuration asks for. `authorities` is PEM, and is believed instead of the system's. `Err` in
-/// words.
+/// Whom a connection believes, and who it says that it is.
+#[derive(Clone, Copy)]
+pub struct ProviderTls<'a> {
+    /// PEM; believed instead of the system's authorities.
+    pub authorities: Option<&'a [u8]>,
+    pub client_certificate: Option<&'a ClientCertificate>,
+}
+
+/// Makes the connections that a configuration asks for. `Err` in words.
 pub trait Connect {
-    fn provider(&self, provider: &Arc<Provider>, authorities: Option<&[u8]>) -> Result<Arc<dyn ProviderClient>, String>;
+    fn provider(&self, provider: &Arc<Provider>, tls: ProviderTls<'_>) -> Result<Arc<dyn ProviderClient>, String>;
 
     /// A key set at a URL of its own, of an issuer that is no provider here.
     fn key_set(&self, issuer: &str, url: &str, authorities: Option<&[u8]>) -> Result<Arc<dyn KeySource>, String>;

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use super::context::Context;
-use super::{Connect, ConnectedProvider, Providers};
+use super::{Connect, ConnectedProvider, ProviderTls, Providers, client_authentication, issuers};
 use crate::cognito::{UserPoolArn, hosted_endpoints, issuers};
-use crate::config::raw::{IdentityProvider, Named, ProviderType, TokenEndpointAuthMethod};
+use crate::config::raw::{self, IdentityProvider, Named, ProviderType};
 use crate::config::reader::Located;
-use crate::provider::{ClientAuthentication, Endpoints, Issuers, LogoutStyle, Provider, UrlPolicy};
+use crate::gateway::ClientCertificate;
+use crate::provider::{AssertionAudience, Endpoints, Issuers, LogoutStyle, Provider, PushedRequests, TENANT, UrlPolicy};
 
 pub(super) fn compile(context: &mut Context<'_>, raw: &Named<IdentityProvider>, connect: &dyn Connect) -> Providers {
     let mut providers = Providers::new();
     for (name, raw) in &raw.sections {
-        let Some(provider) = provider(context, name, raw) else { continue };
+        let Some((provider, certificate)) = provider(context, name, raw) else { continue };
         let provider = Arc::new(provider);
         let authorities = match &raw.value.ca_certificates {
             Some(at) => match context.file(at) {
@@ -21,7 +22,8 @@ pub(super) fn compile(context: &mut Context<'_>, raw: &Named<IdentityProvider>, 
             },
             None => None,
         };
-        match connect.provider(&provider, authorities.as_deref()) {
+        let tls = ProviderTls { authorities: authorities.as_deref(), client_certificate: certificate.as_ref() };
+        match connect.provider(&provider, tls) {
             Ok(client) => {
                 providers.insert(name.clone(), ConnectedProvider { provider, client });
             }
@@ -34,30 +36,42 @@ pub(super) fn compile(context: &mut Context<'_>, raw: &Named<IdentityProvider>, 
     providers
 }
 
-fn provider(context: &mut Context<'_>, name: &str, raw: &Located<IdentityProvider>) -> Option<Provider> {
+fn provider(context: &mut Context<'_>, name: &str, raw: &Located<IdentityProvider>) -> Option<(Provider, Option<ClientCertificate>)> {
     let urls = UrlPolicy { insecure_http: raw.value.insecure_http.as_ref().is_some_and(|at| at.value) };
     if let Some(at) = raw.value.insecure_http.as_ref().filter(|at| at.value) {
         context.warn(at, "plain http is accepted from this provider: whoever is on the way can sign in as anybody", "use https");
     }
     let configured = endpoints(context, &raw.value, urls);
-    let authentication = client_authentication(context, raw);
+    let proof = client_authentication::proof(context, raw);
     let display_name = raw.value.display_name.as_ref().map_or_else(|| name.to_owned(), |at| at.value.clone());
     let identity = match raw.value.r#type.value {
         ProviderType::Oidc => oidc(context, raw, urls),
         ProviderType::Cognito => cognito(context, raw, urls),
     };
-    let (identity, endpoints, client_authentication) = (identity?, configured?, authentication?);
-    Some(Provider {
+    let (identity, endpoints, proof) = (identity?, configured?, proof?);
+    let provider = Provider {
         name: name.into(),
         display_name,
         client_id: identity.client_id.into(),
-        client_authentication,
+        client_authentication: proof.method,
+        assertion_audience: match raw.value.client_assertion_audience.as_ref().map(|at| at.value) {
+            Some(raw::AssertionAudience::TokenEndpoint) | None => AssertionAudience::TokenEndpoint,
+            Some(raw::AssertionAudience::Issuer) => AssertionAudience::Issuer,
+        },
+        pushed_requests: match raw.value.pushed_authorization_requests.as_ref().map(|at| at.value) {
+            Some(raw::PushedRequests::Auto) | None => PushedRequests::Auto,
+            Some(raw::PushedRequests::Always) => PushedRequests::Always,
+            Some(raw::PushedRequests::Never) => PushedRequests::Never,
+        },
         issuers: identity.issuers,
         discovery_url: identity.discovery_url,
         endpoints: over(identity.endpoints, endpoints),
         logout: identity.logout,
+        hosted_domains: raw.value.hosted_domains.iter().map(|at| at.value.clone()).collect(),
+        asks_user_info: raw.value.user_info.unwrap_or(true),
         urls,
-    })
+    };
+    Some((provider, proof.certificate))
 }
 
 /// What the two types differ in.
@@ -93,18 +107,38 @@ fn oidc(context: &mut Context<'_>, raw: &Located<IdentityProvider>, urls: UrlPol
         context.error(issuer, "an issuer has no query (OpenID Connect Discovery §3)");
         return None;
     }
+    let issuers = issuers::of(context, value, issuer)?;
+    let logout = match &value.logout_url {
+        Some(at) => LogoutStyle::Template(logout_template(context, at, urls)?),
+        None => LogoutStyle::RpInitiated,
+    };
+    // Where many tenants share an endpoint, its document is found under a name that stands for all of them.
+    let document = issuer.value.trim_end_matches('/').replace(TENANT, "organizations");
     Some(Identity {
         client_id: client_id.value.clone(),
-        issuers: Issuers::one(&issuer.value),
-        discovery_url: format!("{}/.well-known/openid-configuration", issuer.value.trim_end_matches('/')),
+        issuers,
+        discovery_url: format!("{document}/.well-known/openid-configuration"),
         endpoints: Endpoints::default(),
-        logout: LogoutStyle::RpInitiated,
+        logout,
     })
+}
+
+fn logout_template(context: &mut Context<'_>, at: &Located<String>, urls: UrlPolicy) -> Option<String> {
+    let filled = at.value.replace("{client_id}", "client").replace("{return_to}", "place");
+    if let Err(error) = urls.check(&filled) {
+        context.error(at, format!("{:?}: {error}", at.value));
+        return None;
+    }
+    if filled.contains(['{', '}']) {
+        context.error_hint(at, format!("{:?} has an unknown placeholder", at.value), "there are {client_id} and {return_to}");
+        return None;
+    }
+    Some(at.value.clone())
 }
 
 fn cognito(context: &mut Context<'_>, raw: &Located<IdentityProvider>, urls: UrlPolicy) -> Option<Identity> {
     let value = &raw.value;
-    for (key, at) in [("issuer", &value.issuer), ("client_id", &value.client_id)] {
+    for (key, at) in [("issuer", &value.issuer), ("client_id", &value.client_id), ("logout_url", &value.logout_url)] {
         if let Some(at) = at {
             context.error_hint(
                 at,
@@ -179,6 +213,7 @@ fn endpoints(context: &mut Context<'_>, raw: &IdentityProvider, urls: UrlPolicy)
         user_info: check(&raw.user_info_endpoint),
         keys: check(&raw.jwks_uri),
         end_session: check(&raw.end_session_endpoint),
+        pushed_authorization: check(&raw.pushed_authorization_request_endpoint),
         introspection: check(&raw.introspection_endpoint),
     };
     sound.then_some(endpoints)
@@ -191,28 +226,7 @@ fn over(under: Endpoints, set: Endpoints) -> Endpoints {
         user_info: set.user_info.or(under.user_info),
         keys: set.keys.or(under.keys),
         end_session: set.end_session.or(under.end_session),
+        pushed_authorization: set.pushed_authorization.or(under.pushed_authorization),
         introspection: set.introspection.or(under.introspection),
-    }
-}
-
-fn client_authentication(context: &mut Context<'_>, raw: &Located<IdentityProvider>) -> Option<ClientAuthentication> {
-    let value = &raw.value;
-    let secret = match &value.client_secret {
-        Some(at) => Some(context.secret(&at.value)?),
-        None => None,
-    };
-    let method = value.token_endpoint_auth_method.as_ref();
-    match (method.map(|at| at.value), secret) {
-        (Some(TokenEndpointAuthMethod::None) | None, None) => Some(ClientAuthentication::None),
-        (Some(TokenEndpointAuthMethod::ClientSecretBasic) | None, Some(secret)) => Some(ClientAuthentication::ClientSecretBasic(secret)),
-        (Some(TokenEndpointAuthMethod::ClientSecretPost), Some(secret)) => Some(ClientAuthentication::ClientSecretPost(secret)),
-        (Some(TokenEndpointAuthMethod::None), Some(_)) => {
-            context.error(raw, "token_endpoint_auth_method is none, and there is a client_secret");
-            None
-        }
-        (Some(_), None) => {
-            context.error(raw, "client_secret is missing");
-            None
-        }
     }
 }

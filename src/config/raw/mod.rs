@@ -14,7 +14,7 @@ pub(super) use actions::{
     Action, ActionKind, Authenticate, Condition, FixedResponse, Forward, HttpHeader, OnUnauthenticatedRequest, QueryPair, Redirect,
     RedirectStatus,
 };
-pub(super) use providers::{IdentityProvider, ProviderType, TokenEndpointAuthMethod};
+pub(super) use providers::{AssertionAudience, IdentityProvider, ProviderType, PushedRequests, TokenEndpointAuthMethod};
 pub(super) use schema::schema;
 pub(super) use secrets::{OneOrMore, Secret, SecretSource};
 pub(super) use targets::{HealthCheck, LoadBalancingAlgorithm, ProtocolVersion, Stickiness, StickinessType, Target, TargetGroup};

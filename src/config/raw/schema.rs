@@ -48,7 +48,7 @@ fn as_the_reader_has_it(schema: &mut Value) {
 }
 
 /// Lists and maps that may be left out. Those that may not (`listeners`, `keys`, `targets`, …) say so when they are empty.
-const EMPTY_WHEN_ABSENT: [&str; 21] = [
+const EMPTY_WHEN_ABSENT: [&str; 23] = [
     "hosts",
     "certificates",
     "trusted_proxies",
@@ -70,6 +70,8 @@ const EMPTY_WHEN_ABSENT: [&str; 21] = [
     "scopes",
     "authorization_servers",
     "scopes_supported",
+    "allowed_tenants",
+    "hosted_domains",
 ];
 
 macro_rules! schema_of {

@@ -27,6 +27,25 @@ export function makeCertificates(folder) {
   };
 }
 
+/** A certificate for a client, by the authority of `makeCertificates` or, without it, by itself. */
+export function makeClientCertificate(folder, name, subject, authority) {
+  const file = (extension) => path.join(folder, `${name}.${extension}`);
+  if (authority) {
+    openssl('req', ...NEW_KEY, '-keyout', file('key'), '-out', file('csr'), '-subj', subject, '-addext', 'extendedKeyUsage=clientAuth');
+    openssl('x509', '-req', '-in', file('csr'), '-CA', authority, '-CAkey', authority.replace(/pem$/, 'key'), '-CAcreateserial',
+      '-days', '365', '-copy_extensions', 'copyall', '-out', file('pem'));
+  } else {
+    openssl('req', '-x509', ...NEW_KEY, '-keyout', file('key'), '-out', file('pem'), '-days', '365', '-subj', subject);
+  }
+  return { certificate: file('pem'), private_key: file('key') };
+}
+
+/** A private key in PKCS#8: `RSA`, `EC` or `ED25519`. */
+export function makePrivateKey(file, algorithm, ...options) {
+  openssl('genpkey', '-algorithm', algorithm, ...options, '-out', file);
+  return file;
+}
+
 /** A P-256 key in PKCS#8, as `identity_headers.signing_key` wants it. */
 export function makeSigningKey(file) {
   openssl('genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', file);

@@ -23,12 +23,17 @@ export class IdentityProvider {
   #faults = new Map();
   #connections = new Set();
   #certificates;
+  #edit;
+  #requestsCertificates;
   #server;
   #provider;
   #handle;
 
-  static async start(certificates, { running = true } = {}) {
+  /** `options` may change what the provider is made with; `requestsCertificates` makes it ask clients for theirs. */
+  static async start(certificates, { running = true, options = (made) => made, requestsCertificates = false } = {}) {
     const provider = new IdentityProvider();
+    provider.#edit = options;
+    provider.#requestsCertificates = requestsCertificates;
     provider.#certificates = certificates;
     provider.port = await freePort();
     provider.issuer = `https://127.0.0.1:${provider.port}`;
@@ -65,7 +70,7 @@ export class IdentityProvider {
 
   /** New signing keys at once, the old ones gone; sessions and clients stay. */
   rotateKeys() {
-    this.#provider = new Provider(this.issuer, this.#options());
+    this.#provider = new Provider(this.issuer, this.#edit(this.#options()));
     this.#handle = this.#provider.callback();
   }
 
@@ -86,8 +91,9 @@ export class IdentityProvider {
   }
 
   async up() {
-    const { cert, key } = this.#certificates.pem;
-    this.#server = https.createServer({ cert, key }, (request, response) => this.#answer(request, response));
+    const { ca, cert, key } = this.#certificates.pem;
+    const asks = this.#requestsCertificates ? { ca, requestCert: true, rejectUnauthorized: false } : {};
+    this.#server = https.createServer({ cert, key, ...asks }, (request, response) => this.#answer(request, response));
     this.#server.on('secureConnection', (socket) => {
       this.#connections.add(socket);
       socket.once('close', () => this.#connections.delete(socket));
@@ -162,7 +168,7 @@ export class IdentityProvider {
   }
 }
 
-function signingKey(type, alg, options) {
+export function signingKey(type, alg, options) {
   const key = generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' });
   return { ...key, alg, use: 'sig', kid: randomBytes(8).toString('hex') };
 }

@@ -7,11 +7,11 @@ import { Target } from './target.mjs';
 
 /**
  * `edit` changes the gateway's configuration, `provider` its entry for the identity provider, `client` how the provider knows
- * the gateway. With `providerRunning: false` the provider is down when the gateway starts.
+ * the gateway, `providerOptions` how the provider itself is made. With `providerRunning: false` the provider is down when the gateway starts.
  */
-export async function startWorld({ edit, provider: providerOverrides, client, providerRunning = true } = {}) {
+export async function startWorld({ edit, provider: providerOverrides, client, providerRunning = true, providerOptions = {} } = {}) {
   const certificates = makeCertificates(freshFolder('certificates'));
-  const provider = await IdentityProvider.start(certificates, { running: providerRunning });
+  const provider = await IdentityProvider.start(certificates, { running: providerRunning, ...providerOptions });
   const target = await Target.start();
   const gateway = new Gateway({
     ...await freePorts(), certificates, targetAddress: target.address, identityProvider: provider.configuration(providerOverrides), edit,

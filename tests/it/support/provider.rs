@@ -173,6 +173,12 @@ impl Provider {
         self.shared.approve(authorization_url, &user)
     }
 
+    /// The same by a provider that sends no `iss` along (RFC 9207 is not everybody's).
+    pub(crate) fn approve_without_iss(&self, authorization_url: &str) -> String {
+        let callback = self.approve(authorization_url);
+        super::oracles::with_parameter(&callback, "iss", None)
+    }
+
     pub(crate) fn approve_as(&self, authorization_url: &str, user: &str) -> String {
         self.shared.approve(authorization_url, user)
     }
