@@ -25,6 +25,7 @@ mod identity_headers;
 mod import;
 mod import_kubernetes;
 mod import_properties;
+mod import_templates;
 mod introspection;
 mod jwt_validation;
 mod key_sets;
