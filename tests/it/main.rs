@@ -34,6 +34,7 @@ mod late_callback;
 mod listener;
 mod logs;
 mod mixed_up_response;
+mod nginx_target;
 mod operator;
 mod own_answers;
 mod parity;

@@ -10,6 +10,7 @@ pub(crate) mod gateway;
 pub(crate) mod h2;
 pub(crate) mod h2_target;
 pub(crate) mod jose;
+pub(crate) mod nginx;
 pub(crate) mod oracles;
 pub(crate) mod provider;
 pub(crate) mod secrets;
