@@ -1,5 +1,7 @@
 //! Answers of our own, onto the wire.
 
+use std::time::Duration;
+
 use http::Method;
 use http::header::CONTENT_LENGTH;
 use pingora::ErrorType::{
@@ -7,8 +9,11 @@ use pingora::ErrorType::{
 };
 use pingora::http::ResponseHeader;
 use pingora::prelude::Error;
+use pingora::protocols::http::HttpTask;
 use pingora::proxy::{FailToProxy, Session};
 use pingora::{ErrorSource, Result};
+
+use tokio::time::timeout;
 
 use super::context::RequestContext;
 use crate::authentication::SessionOver;
@@ -19,7 +24,8 @@ use crate::message::Malformed;
 /// Writes a whole reply. A request body that has not been read ends the connection: it must never become the next request
 /// (CVE-2025-4366, threat D06); pingora closes in that case.
 pub(super) async fn write(session: &mut Session, context: &mut RequestContext, reply: Reply) -> Result<()> {
-    let mut header = ResponseHeader::build(reply.status, Some(reply.headers.len() + 1))?;
+    let status = if reply.is_grpc { 200 } else { reply.status };
+    let mut header = ResponseHeader::build(status, Some(reply.headers.len() + 1))?;
     if reply.status == 561 {
         header.set_reason_phrase(Some("Identity Provider Error"))?;
     }
@@ -29,11 +35,31 @@ pub(super) async fn write(session: &mut Session, context: &mut RequestContext, r
     header.insert_header(CONTENT_LENGTH, reply.body.len())?;
     context.status = Some(reply.status);
     let without_body = session.req_header().method == Method::HEAD || reply.body.is_empty();
-    session.write_response_header(Box::new(header), without_body).await?;
+    if session.is_http2() && without_body {
+        // Pingora's own way ends the stream with an empty DATA frame, and what gRPC calls `Trailers-Only` is one HEADERS frame.
+        session.downstream_session.response_duplex_vec(vec![HttpTask::Header(Box::new(header), true)]).await?;
+    } else {
+        session.write_response_header(Box::new(header), without_body).await?;
+    }
     if !without_body {
         session.write_response_body(Some(reply.body), true).await?;
     }
+    if session.is_http2() {
+        let _ = timeout(END_OF_BODY, hear_out(session)).await;
+    }
     Ok(())
+}
+
+/// A stream that is dropped while its client still sends is reset, and clients of gRPC then forget the answer that they have (RFC 9113
+/// §8.1 asks them not to). A small body is on its way already; a large one is not waited for.
+async fn hear_out(session: &mut Session) {
+    let mut left = MOST_OF_BODY;
+    while let Ok(Some(data)) = session.downstream_session.read_request_body().await {
+        match left.checked_sub(data.len()) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
 }
 
 /// A target failed, or the client did. Once the target's answer has begun, all that is left is to end the connection.
@@ -88,3 +114,6 @@ fn client_failed(session: &Session, context: &mut RequestContext, now: UnixTime)
     }
     FailToProxy { error_code: 0, can_reuse_downstream: false }
 }
+
+const END_OF_BODY: Duration = Duration::from_millis(500);
+const MOST_OF_BODY: usize = 64 * 1024;

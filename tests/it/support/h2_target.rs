@@ -145,6 +145,7 @@ async fn answer(
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    pub(crate) fields: HeaderMap,
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: HeaderMap,
 }
@@ -189,7 +190,7 @@ pub(crate) fn calls(
                 body.extend(data);
             }
             let trailers = stream.trailers().await.unwrap().unwrap_or_default();
-            answers.push(Answer { status: head.status.as_u16(), body, trailers });
+            answers.push(Answer { status: head.status.as_u16(), fields: head.headers, body, trailers });
         }
         answers
     })
