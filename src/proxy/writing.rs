@@ -1,7 +1,5 @@
 //! Answers of our own, onto the wire.
 
-use std::time::Duration;
-
 use http::Method;
 use http::header::CONTENT_LENGTH;
 use pingora::ErrorType::{
@@ -12,8 +10,6 @@ use pingora::prelude::Error;
 use pingora::protocols::http::HttpTask;
 use pingora::proxy::{FailToProxy, Session};
 use pingora::{ErrorSource, Result};
-
-use tokio::time::timeout;
 
 use super::context::RequestContext;
 use crate::authentication::SessionOver;
@@ -44,22 +40,7 @@ pub(super) async fn write(session: &mut Session, context: &mut RequestContext, r
     if !without_body {
         session.write_response_body(Some(reply.body), true).await?;
     }
-    if session.is_http2() {
-        let _ = timeout(END_OF_BODY, hear_out(session)).await;
-    }
     Ok(())
-}
-
-/// A stream that is dropped while its client still sends is reset, and clients of gRPC then forget the answer that they have (RFC 9113
-/// §8.1 asks them not to). A small body is on its way already; a large one is not waited for.
-async fn hear_out(session: &mut Session) {
-    let mut left = MOST_OF_BODY;
-    while let Ok(Some(data)) = session.downstream_session.read_request_body().await {
-        match left.checked_sub(data.len()) {
-            Some(rest) => left = rest,
-            None => return,
-        }
-    }
 }
 
 /// A target failed, or the client did. Once the target's answer has begun, all that is left is to end the connection.
@@ -114,6 +95,3 @@ fn client_failed(session: &Session, context: &mut RequestContext, now: UnixTime)
     }
     FailToProxy { error_code: 0, can_reuse_downstream: false }
 }
-
-const END_OF_BODY: Duration = Duration::from_millis(500);
-const MOST_OF_BODY: usize = 64 * 1024;

@@ -13,6 +13,7 @@ mod conditions;
 mod discovery;
 mod examples;
 mod explain;
+mod failing_targets;
 mod forwarded_headers;
 mod framing;
 mod http2_requests;
