@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, HttpPeer};
@@ -137,6 +137,16 @@ impl ProxyHttp for Proxy {
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             tunnel::watch(session, context, &self.clock);
         }
+        Ok(())
+    }
+
+    fn upstream_response_trailer_filter(
+        &self,
+        _session: &mut Session,
+        trailers: &mut HeaderMap,
+        _context: &mut RequestContext,
+    ) -> Result<()> {
+        forwarding::inspect_trailers(trailers);
         Ok(())
     }
 

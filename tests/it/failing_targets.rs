@@ -13,34 +13,11 @@ use crate::support::World;
 use crate::support::client::{connect, raw};
 use crate::support::gateway::{eventually, free_port};
 use crate::support::h2::Http2;
+use crate::support::raw_target::{head, reset, target};
 use crate::support::wire::{Response, Wire};
-
-/// A target that gives each connection a thread, with the number of the connection.
-fn target(serve: impl Fn(TcpStream, usize) + Send + Sync + 'static) -> SocketAddr {
-    let listener = crate::support::wire::listen();
-    let address = listener.local_addr().unwrap();
-    let serve = Arc::new(serve);
-    thread::spawn(move || {
-        for (number, stream) in listener.incoming().enumerate() {
-            let (Ok(stream), serve) = (stream, serve.clone()) else { return };
-            let _ = stream.set_read_timeout(Some(Duration::from_secs(20)));
-            thread::spawn(move || serve(stream, number));
-        }
-    });
-    address
-}
 
 fn before(settings: &Value) -> World {
     World::start_with(|plan| plan.configuration["target_groups"]["app"] = settings.clone())
-}
-
-fn head(stream: &mut TcpStream) -> Vec<u8> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
-        head.push(byte[0]);
-    }
-    head
 }
 
 fn request(world: &World, method: &str, path: &str, more: &str) -> String {
@@ -49,12 +26,6 @@ fn request(world: &World, method: &str, path: &str, more: &str) -> String {
 
 fn ask(world: &World, method: &str, path: &str, more: &str) -> Option<Response> {
     raw(&world.gateway, request(world, method, path, more))
-}
-
-/// Closed with bytes unread, which the kernel answers with RST.
-fn reset(stream: TcpStream) {
-    thread::sleep(Duration::from_millis(50));
-    drop(stream);
 }
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -27,6 +27,7 @@ mod import;
 mod import_kubernetes;
 mod import_properties;
 mod import_templates;
+mod interim_answers;
 mod introspection;
 mod jwt_validation;
 mod key_sets;
