@@ -28,7 +28,7 @@ use crate::config::{self, Compiled, Connect, LogSettings, Report};
 use crate::gateway::Gateway;
 use crate::listener::{Listener, TlsError};
 use crate::provider::{Endpoint, Provider};
-use crate::proxy::{Proxy, TargetIdentities};
+use crate::proxy::{EndingProxy, Proxy, TargetIdentities};
 use crate::secret::Entropy;
 use crate::telemetry::{AccessLog, AccessLogFormat, Destination, Metrics};
 
@@ -230,7 +230,7 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
     let mut h2_options = default_h2_options();
     h2_options.data_frame_budget(SMALL_FRAMES);
     proxy.h2_options = Some(h2_options);
-    let proxy = Arc::new(proxy);
+    let proxy = Arc::new(EndingProxy::new(proxy));
 
     let (shutdown, stopping) = watch::channel(false);
     let active = metrics.active_connections.clone();

@@ -12,8 +12,6 @@ use pingora::proxy::{FailToProxy, Session};
 use pingora::{ErrorSource, Result};
 
 use super::context::RequestContext;
-use crate::authentication::SessionOver;
-use crate::clock::UnixTime;
 use crate::gateway::{Reply, TargetFailure, Visitor, for_malformed, for_target};
 use crate::message::Malformed;
 
@@ -44,10 +42,10 @@ pub(super) async fn write(session: &mut Session, context: &mut RequestContext, r
 }
 
 /// A target failed, or the client did. Once the target's answer has begun, all that is left is to end the connection.
-pub(super) async fn target_failed(session: &mut Session, error: &Error, context: &mut RequestContext, now: UnixTime) -> FailToProxy {
+pub(super) async fn target_failed(session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
     let verdict = match (error.etype(), error.esource()) {
         (ReadError | WriteError | ConnectionClosed | ReadTimedout | WriteTimedout | H2Error, ErrorSource::Downstream) => {
-            return client_failed(session, context, now);
+            return client_failed(session, context);
         }
         // A nominated header that must not be taken out, a chunk that is none.
         (_, ErrorSource::Downstream) => for_malformed(Malformed::Head),
@@ -84,11 +82,8 @@ fn target_failure(error: &pingora::ErrorType, source: &ErrorSource) -> TargetFai
 }
 
 /// It went away, or sends nothing any more.
-fn client_failed(session: &Session, context: &mut RequestContext, now: UnixTime) -> FailToProxy {
-    let is_tunnel = context.target_status == Some(101);
-    let session_end = context.forward.as_ref().and_then(|forward| forward.session).filter(|_| is_tunnel);
-    let session_end = session_end.and_then(|term| context.gateway.authentication.over(term, now));
-    context.record.error_reason = Some(session_end.map_or("ClientClosedConnection", SessionOver::reason));
+fn client_failed(session: &Session, context: &mut RequestContext) -> FailToProxy {
+    context.record.error_reason = Some("ClientClosedConnection");
     if session.response_written().is_none() {
         // ALB's status for a client that left.
         context.status = Some(460);

@@ -43,6 +43,7 @@ mod parity;
 mod paths;
 mod provider_faults;
 mod redirects;
+mod session_ends;
 mod session_shards;
 mod sessions;
 mod sign_out;
