@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pingora::apps::HttpServerOptions;
+use pingora::protocols::http::v2::server::default_h2_options;
 use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use pingora::services::Service as _;
@@ -27,7 +28,7 @@ use crate::config::{self, Compiled, Connect, LogSettings, ProviderTls, Report};
 use crate::gateway::Gateway;
 use crate::listener::{Listener, TlsError};
 use crate::provider::{Endpoint, Provider};
-use crate::proxy::{Proxy, TargetIdentities};
+use crate::proxy::{EndingProxy, Proxy, TargetIdentities};
 use crate::secret::Entropy;
 use crate::telemetry::{AccessLog, AccessLogFormat, Destination, Metrics};
 
@@ -226,7 +227,10 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
     let mut server_options = HttpServerOptions::default();
     server_options.h2_idle_timeout = Some(H2_IDLE_TIMEOUT);
     proxy.server_options = Some(server_options);
-    let proxy = Arc::new(proxy);
+    let mut h2_options = default_h2_options();
+    h2_options.data_frame_budget(SMALL_FRAMES);
+    proxy.h2_options = Some(h2_options);
+    let proxy = Arc::new(EndingProxy::new(proxy));
 
     let (shutdown, stopping) = watch::channel(false);
     let active = metrics.active_connections.clone();
@@ -310,3 +314,6 @@ fn open_access_log(settings: &config::AccessLogSettings, person: bool) -> std::i
 }
 
 const H2_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// What small DATA frames that wait to be read may cost a connection, in bytes beyond what they carry. The library's own limit ends a
+/// connection, with every call on it, after about a hundred messages of a gRPC stream that arrive at once.
+const SMALL_FRAMES: usize = 1024 * 1024;

@@ -69,10 +69,11 @@ fn refuse(tokens: &BearerTokens, verdict: Verdict, challenge: Challenge, exchang
     let request = exchange.request;
     let (status, situation) = (verdict.status, verdict.situation);
     let mut reply = exchange.refuse(verdict, None);
-    if let (Some((error, description)), false) = (challenge.error(), shows_page(request.headers)) {
+    let is_json = !shows_page(request.headers) && !reply.is_grpc;
+    if let (Some((error, description)), true) = (challenge.error(), is_json) {
         let body = json!({"error": error, "error_description": description, "request_id": request.request_id});
         reply = Reply::json(status, &body);
-    } else if situation == "token_required" && !shows_page(request.headers) {
+    } else if situation == "token_required" && is_json {
         reply = Reply::json(status, &json!({"error": "token_required", "request_id": request.request_id}));
     }
     match header {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use http::header::WWW_AUTHENTICATE;
-use serde_json::json;
 
 use super::known_sessions::Known;
 use super::{Exchange, Reply, Rewritten, RoutingAction, RuleActions, Sticky, TargetFailure, TargetGroup, bearer, endpoints, reply};
@@ -160,7 +159,7 @@ fn refuse(authenticate: &Authenticate, reason: &'static str, exchange: &mut Exch
     let absolute = exchange.own_url(&login);
     let mut reply = exchange.refuse(reply::unauthenticated(reason), Some(&login));
     if !shows_page(request.headers) {
-        reply = Reply::json(401, &json!({"error": "sign_in_required", "request_id": request.request_id, "login_url": absolute}));
+        reply = Reply::for_program(exchange.visitor(), 401, "sign_in_required", &[("login_url", &absolute)]);
     }
     // After the Cookie scheme of draft-broyer-http-cookie-auth: there is no registered one for this.
     let challenge = format!(

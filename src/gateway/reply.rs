@@ -13,7 +13,7 @@ use super::pages::PageContext;
 use super::{AuthenticationEvent, Gateway, Record, TransformError};
 use crate::authentication::{BearerError, CallbackError, LoginError, ProviderClientError};
 use crate::identity_headers::HeaderError;
-use crate::message::{Malformed, shows_page};
+use crate::message::{Malformed, is_grpc, shows_page};
 use crate::provider::{AuthorizationResponseError, CallError, IdTokenError, TokenError, UserInfoError};
 use crate::session::RecordError;
 
@@ -23,6 +23,8 @@ pub struct Reply {
     pub status: u16,
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub body: Bytes,
+    /// On the wire it is 200 with `grpc-status`; `status` is for the log.
+    pub is_grpc: bool,
 }
 
 impl Reply {
@@ -34,7 +36,7 @@ impl Reply {
             (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
             (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         ];
-        Self { status, headers, body: body.into() }
+        Self { status, headers, body: body.into(), is_grpc: false }
     }
 
     /// A location that cannot be a header's value becomes `/`.
@@ -49,6 +51,30 @@ impl Reply {
         Self::new(status, "application/json", value.to_string()).with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOTHING))
     }
 
+    /// For a client of gRPC: `Trailers-Only`, which is 200 (its protocol over HTTP/2, "Responses"). With any other status libraries
+    /// drop the message, and some the code.
+    #[must_use]
+    fn grpc(status: u16, situation: &str, request_id: &str) -> Self {
+        let message = HeaderValue::try_from(format!("{situation} (request {request_id})"));
+        let reply = Self { is_grpc: true, ..Self::new(status, "application/grpc", Bytes::new()) };
+        reply
+            .with(HeaderName::from_static("grpc-status"), HeaderValue::from(grpc_status(status)))
+            .with(HeaderName::from_static("grpc-message"), message.unwrap_or_else(|_| HeaderValue::from_static("")))
+    }
+
+    /// JSON, or what a client of gRPC reads in its place.
+    #[must_use]
+    pub(super) fn for_program(visitor: Visitor<'_>, status: u16, situation: &str, more: &[(&str, &str)]) -> Self {
+        if is_grpc(visitor.headers) {
+            return Self::grpc(status, situation, visitor.request_id);
+        }
+        let mut value = json!({"error": situation, "request_id": visitor.request_id});
+        for (name, text) in more {
+            value[*name] = (*text).into();
+        }
+        Self::json(status, &value)
+    }
+
     /// Public keys: these may be stored for a while.
     #[must_use]
     pub fn public(content_type: &'static str, body: String) -> Self {
@@ -59,7 +85,7 @@ impl Reply {
 
     #[must_use]
     pub fn fixed(fixed: &super::FixedResponse) -> Self {
-        Self { status: fixed.status, headers: vec![(CONTENT_TYPE, fixed.content_type.clone())], body: fixed.body.clone() }
+        Self { status: fixed.status, headers: vec![(CONTENT_TYPE, fixed.content_type.clone())], body: fixed.body.clone(), is_grpc: false }
     }
 
     #[must_use]
@@ -131,7 +157,7 @@ pub(super) fn plain_reply(gateway: &Gateway, visitor: Visitor<'_>, status: u16, 
         };
         page_reply(gateway, visitor, status, situation, &context)
     } else {
-        Reply::json(status, &json!({"error": situation, "request_id": visitor.request_id}))
+        Reply::for_program(visitor, status, situation, &[])
     }
 }
 
@@ -141,6 +167,18 @@ pub(super) fn page_reply(gateway: &Gateway, visitor: Visitor<'_>, status: u16, s
     let page = gateway.pages.render(situation, language, context);
     let policy = HeaderValue::try_from(page.policy).unwrap_or_else(|_| HeaderValue::from_static(NOTHING));
     Reply::new(status, "text/html; charset=utf-8", page.html).with(CONTENT_SECURITY_POLICY, policy)
+}
+
+/// gRPC's own table for what an HTTP intermediary answers, and `UNAVAILABLE` for an identity provider that is down.
+fn grpc_status(status: u16) -> u16 {
+    match status {
+        400 | 405 | 414 | 431 | 500 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502..=504 | 561 => 14,
+        _ => 2,
+    }
 }
 
 const NOTHING: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

@@ -57,6 +57,9 @@ shapes! {
         actions: Vec<Action>,
         #[serde(default)]
         transforms: Vec<Transform>,
+        /// What conditions and transforms refer to and no file tells. Only templates have it.
+        #[serde(default)]
+        unresolved: Vec<String>,
     }
 
     pub struct Condition {
@@ -124,6 +127,11 @@ shapes! {
         fixed_response_config: Option<FixedResponse>,
         authenticate_cognito_config: Option<Cognito>,
         authenticate_oidc_config: Option<Oidc>,
+        /// What the action refers to and no file tells. Only templates have it.
+        #[serde(default)]
+        unresolved: Vec<String>,
+        #[serde(default)]
+        remarks: Vec<String>,
     }
 
     pub struct Forward {
@@ -205,6 +213,8 @@ shapes! {
         healthy_threshold_count: Option<u32>,
         unhealthy_threshold_count: Option<u32>,
         matcher: Option<Matcher>,
+        #[serde(default)]
+        remarks: Vec<String>,
     }
 
     pub struct Matcher {

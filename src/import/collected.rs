@@ -3,8 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::aws::{Attribute, Certificate, Listener, LoadBalancer, Rule, TargetGroup, TargetHealthDescription, list};
-use super::kubernetes::{Manifests, documents};
+use super::documents::documents;
+use super::kubernetes::Manifests;
 use super::model::Notes;
+use super::templates::Templates;
 use crate::message::json;
 
 /// A file that was given: its name, and what is in it.
@@ -21,7 +23,9 @@ pub enum ImportError {
     File { file: String, fault: String },
     #[error("{0}")]
     Manifests(String),
-    #[error("no HTTP or HTTPS listener in these files: add the output of aws elbv2 describe-listeners, or Ingress manifests")]
+    #[error(
+        "no HTTP or HTTPS listener in these files: add the output of aws elbv2 describe-listeners, Ingress manifests, or templates with it"
+    )]
     NoListener,
     #[error("two rules of {listener} have priority {priority}: are the files of different days?")]
     Priority { listener: String, priority: u32 },
@@ -46,26 +50,35 @@ pub(super) struct Collected {
     pub(super) health: Vec<Loose<TargetHealthDescription>>,
     pub(super) attributes: Vec<Loose<Attribute>>,
     pub(super) certificates: Vec<Loose<Certificate>>,
+    /// Of templates: of what, and what is to be told.
+    pub(super) remarks: Vec<(String, String)>,
 }
 
 impl Collected {
     pub(super) fn read(files: &[Input<'_>], notes: &mut Notes) -> Result<Self, ImportError> {
         let mut collected = Self::default();
         let mut manifests = Manifests::default();
+        let mut templates = Templates::default();
         for file in files {
             let fault = |fault: String| ImportError::File { file: super::yaml::one_line(file.name), fault: super::yaml::one_line(&fault) };
             // PowerShell puts a mark at the beginning of what it redirects.
             let bytes = file.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file.bytes);
             if is_json(bytes) {
                 let mut object = json::object(bytes).map_err(|error| fault(format!("not a JSON object: {error}")))?;
-                if !manifests.add(file.name, &Value::Object(object.clone()), notes).map_err(fault)? {
+                let document = Value::Object(object.clone());
+                let is_known =
+                    manifests.add(file.name, &document, notes).map_err(fault)? || templates.add(file.name, &document).map_err(fault)?;
+                if !is_known {
                     collected.add(file.name, &mut object).map_err(fault)?;
                 }
             } else {
                 let text = std::str::from_utf8(bytes).map_err(|error| fault(format!("not UTF-8: {error}")))?;
                 for document in documents(text).map_err(fault)?.iter().filter(|document| !document.is_null()) {
-                    if !manifests.add(file.name, document, notes).map_err(fault)? {
-                        return Err(fault("neither JSON of the AWS CLI nor a Kubernetes manifest (no kind)".to_owned()));
+                    let is_known =
+                        manifests.add(file.name, document, notes).map_err(fault)? || templates.add(file.name, document).map_err(fault)?;
+                    if !is_known {
+                        let what = "neither JSON of the AWS CLI nor a Kubernetes manifest (no kind) nor a CloudFormation template (no Resources of AWS)";
+                        return Err(fault(what.to_owned()));
                     }
                 }
             }
@@ -75,6 +88,12 @@ impl Collected {
             let Some(object) = object.as_object_mut() else { continue };
             collected.add("", object).map_err(|error| fault(format!("{files}: {error}")))?;
         }
+        let described = templates.described(notes);
+        for (file, mut object) in described.objects {
+            let Some(object) = object.as_object_mut() else { continue };
+            collected.add(&file, object).map_err(|error| fault(format!("{file}: {error}")))?;
+        }
+        collected.remarks = described.remarks;
         collected.listeners.sort_by(|a, b| (&a.load_balancer_arn, a.port).cmp(&(&b.load_balancer_arn, b.port)));
         if collected.listeners.is_empty() { Err(ImportError::NoListener) } else { Ok(collected) }
     }
@@ -87,7 +106,7 @@ impl Collected {
         let arn = arn.map(str::to_owned);
         let known = KNOWN.iter().filter(|name| object.contains_key(**name)).count();
         if known == 0 {
-            return Err(format!("has none of {}: is it the output of aws elbv2 describe-…?", KNOWN.join(", ")));
+            return Err(format!("has none of {}: is it the output of aws elbv2 describe-…, or a template?", KNOWN.join(", ")));
         }
         merge(&mut self.load_balancers, list(object, "LoadBalancers")?, |one| &one.load_balancer_arn);
         let listeners: Option<Vec<Listener>> = list(object, "Listeners")?;

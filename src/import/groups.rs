@@ -36,7 +36,7 @@ impl Groups {
             Some(described) => translate(described, name.clone(), collected, notes),
             None => {
                 let mut group = Group { name: name.clone(), ..Group::default() };
-                let what = format!("no file describes {arn}: add the output of aws elbv2 describe-target-groups");
+                let what = format!("no file describes {arn}: add the output of aws elbv2 describe-target-groups, or the template");
                 notes.leave(&mut group.comments, &place(&name), what);
                 group.targets.push((placeholder(&name, 80), None));
                 group
@@ -73,6 +73,9 @@ fn placeholder(label: &str, port: u16) -> String {
 fn translate(raw: &TargetGroup, name: String, collected: &Collected, notes: &mut Notes) -> Group {
     let place = place(&name);
     let mut comments = Vec::new();
+    for remark in &raw.remarks {
+        notes.leave(&mut comments, &place, remark);
+    }
     let is_https = raw.protocol == "HTTPS";
     if is_https {
         let what = "an ALB believes any certificate of a target; here it is verified. verify: false would do as the ALB does";
@@ -123,7 +126,12 @@ fn targets(
                 (format!("{}:{port}", target.id), None)
             }
             Err(_) => {
-                let what = format!("{} is an instance, of which AWS does not tell the address here: write it in its place", target.id);
+                let why = if target.id.starts_with("i-") {
+                    "is an instance, of which AWS does not tell the address here"
+                } else {
+                    "has no address in the files"
+                };
+                let what = format!("{} {why}: write it in its place", target.id);
                 notes.say(format!("{place}: {what}"));
                 (placeholder(&distinct(&target.id, "target", |_| false), port), Some(what))
             }

@@ -1,4 +1,4 @@
-//! From an Application Load Balancer as the AWS CLI describes it to a configuration: text in, text and remarks out.
+//! From an Application Load Balancer, as the AWS CLI describes it or as a template makes it, to a configuration: text in, text and remarks out.
 //!
 //! Nothing is left out in silence, and nothing is left open: a rule that cannot be carried over answers 503.
 
@@ -6,12 +6,14 @@ mod aws;
 mod balancing;
 mod collected;
 mod conditions;
+mod documents;
 mod groups;
 mod kubernetes;
 mod listeners;
 mod model;
 mod providers;
 mod rules;
+mod templates;
 mod transforms;
 mod write;
 mod yaml;
@@ -31,7 +33,7 @@ pub struct Imported {
     pub notes: Vec<String>,
 }
 
-/// Any mix of the outputs of `aws elbv2 describe-…`.
+/// Any mix of the outputs of `aws elbv2 describe-…`, of Ingress manifests and of templates.
 pub fn alb(files: &[Input<'_>]) -> Result<Imported, ImportError> {
     let mut notes = Notes::default();
     let collected = Collected::read(files, &mut notes)?;
@@ -63,12 +65,16 @@ pub fn alb(files: &[Input<'_>]) -> Result<Imported, ImportError> {
         }
     }
     let Translation { providers, groups, mut notes, .. } = translation;
-    let (comments, alb_access_log) = attributes(&collected, &mut notes);
+    let (mut comments, alb_access_log) = attributes(&collected, &mut notes);
+    comments.extend(collected.remarks.iter().map(|(place, what)| format!("{place}: {what}")));
     configuration.alb_access_log = alb_access_log;
     configuration.groups = groups.finish(idle_timeout(&collected, &mut notes), &collected, &mut notes);
     configuration.providers = providers.0;
     configuration.comments = head(&configuration, comments);
     collected.say_unused(&mut notes);
+    if !configuration.providers.is_empty() && configuration.signer.is_none() {
+        notes.say("the load balancer's ARN is not in the files: applications that compare the signer need it as identity_headers.signer");
+    }
     if !configuration.providers.is_empty() {
         notes.say("make the two keys: vestibule keys session session.key; vestibule keys signing signing.key");
     } else if configuration.needs_session_key() {

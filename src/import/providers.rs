@@ -60,7 +60,7 @@ impl Providers {
         }
         let name = distinct(label, "provider", |name| self.0.iter().any(|known| known.name == name));
         notes.say(format!(
-            "identity provider {name}: AWS does not tell client secrets: put it in secrets/{name}, readable by the gateway alone"
+            "identity provider {name}: client secrets are not carried over: put it in secrets/{name}, readable by the gateway alone"
         ));
         self.0.push(Provider { comments, name: name.clone(), entries });
         name

@@ -36,7 +36,7 @@ impl Translation<'_> {
     pub(super) fn rule(&mut self, raw: &aws::Rule, priority: u32, place: Place<'_>, left_out: &mut Vec<String>) -> Option<Rule> {
         let mut comments = Vec::new();
         let mut conditions = Vec::new();
-        let mut faults = Vec::new();
+        let mut faults: Vec<String> = raw.unresolved.iter().map(|what| absent(what)).collect();
         for raw in &raw.conditions {
             match condition(raw, place.words, &mut comments, &mut self.notes) {
                 Ok(Some(condition)) => conditions.push(condition),
@@ -90,6 +90,12 @@ impl Translation<'_> {
     ) -> Result<(Option<Authenticate>, Routing), String> {
         let mut sorted: Vec<&aws::Action> = raw.iter().collect();
         sorted.sort_by_key(|action| action.order);
+        if let Some(what) = raw.iter().flat_map(|action| &action.unresolved).next() {
+            return Err(absent(what));
+        }
+        for remark in raw.iter().flat_map(|action| &action.remarks) {
+            self.notes.leave(comments, place.words, remark);
+        }
         let Some((last, before)) = sorted.split_last() else { return Err("there is no action".to_owned()) };
         let authenticate = match before {
             [] => None,
@@ -192,6 +198,10 @@ fn check_weights(groups: &[(String, u32)]) -> Result<(), String> {
         return Err("more than five target groups, or a weight above 999".to_owned());
     }
     if groups.iter().all(|(_, weight)| *weight == 0) { Err("every target group has weight 0".to_owned()) } else { Ok(()) }
+}
+
+fn absent(what: &str) -> String {
+    format!("what is decided here is not in the files ({what})")
 }
 
 /// An action for a person who has to replace it.

@@ -223,7 +223,7 @@ impl Page {
         for (key, value) in &provider.entries {
             self.entry(2, key, value);
         }
-        self.comments(2, &["AWS does not tell it: put it there, readable by the gateway alone."]);
+        self.comments(2, &["Not carried over: put it there, readable by the gateway alone."]);
         self.line(2, &format!("client_secret: {{ file: {} }}", scalar(&format!("secrets/{}", provider.name))));
     }
 

@@ -6,10 +6,8 @@ mod certificates;
 mod head_deadline;
 mod service;
 mod stream;
-mod tunnel;
 
 pub use certificates::{TlsError, server_config};
 pub use head_deadline::HeadDeadline;
 pub use service::{ConnectionCounter, Listener};
 pub use stream::{ClientStream, Connection};
-pub use tunnel::Tunnel;

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
-use super::{HeadDeadline, Tunnel};
+use super::HeadDeadline;
 use crate::message::ConnectionInfo;
 
 /// What the proxy finds in `ProxyDigest::user_data`.
@@ -27,7 +27,6 @@ use crate::message::ConnectionInfo;
 pub struct Connection {
     pub info: Arc<ConnectionInfo>,
     pub deadline: Arc<HeadDeadline>,
-    pub tunnel: Arc<Tunnel>,
 }
 
 enum Inner {
@@ -41,7 +40,6 @@ pub struct ClientStream {
     id: UniqueIDType,
     is_h2: bool,
     deadline: Arc<HeadDeadline>,
-    tunnel: Arc<Tunnel>,
     sleep: Option<Pin<Box<Sleep>>>,
     proxy_digest: Arc<ProxyDigest>,
     socket_digest: Arc<SocketDigest>,
@@ -71,11 +69,10 @@ impl ClientStream {
         }
         // Pingora's place for a CONNECT proxy's answer is the one place where user data of a connection can travel.
         let response = ResponseHeader::build(200, None).map_err(io::Error::other)?;
-        let tunnel = Arc::<Tunnel>::default();
-        let connection = Connection { info: Arc::new(info), deadline: deadline.clone(), tunnel: tunnel.clone() };
+        let connection = Connection { info: Arc::new(info), deadline: deadline.clone() };
         let proxy_digest = Arc::new(ProxyDigest::new(Box::new(response), Some(Box::new(connection))));
         let socket_digest = Arc::new(socket_digest);
-        Ok(Self { inner, id: fd, is_h2, deadline, tunnel, sleep: None, proxy_digest, socket_digest, ssl_digest })
+        Ok(Self { inner, id: fd, is_h2, deadline, sleep: None, proxy_digest, socket_digest, ssl_digest })
     }
 
     /// The connection behind a pingora session, whatever its HTTP version.
@@ -88,9 +85,6 @@ impl ClientStream {
 impl AsyncRead for ClientStream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.tunnel.has_ended(context) {
-            return Poll::Ready(Err(session_over()));
-        }
         let before = buffer.filled().len();
         let polled = match &mut this.inner {
             Inner::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
@@ -115,9 +109,6 @@ impl AsyncRead for ClientStream {
 impl AsyncWrite for ClientStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.tunnel.has_ended(context) {
-            return Poll::Ready(Err(session_over()));
-        }
         match &mut this.inner {
             Inner::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Inner::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
@@ -189,11 +180,6 @@ impl fmt::Debug for ClientStream {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "ClientStream({})", self.id)
     }
-}
-
-/// No close frame is sent: it could land inside a message of the target's, and be read as a part of it.
-fn session_over() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "the session of this socket is over")
 }
 
 /// A head and a small body leave in one TLS record.

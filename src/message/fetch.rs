@@ -48,6 +48,15 @@ pub fn shows_page(headers: &HeaderMap) -> bool {
     }
 }
 
+/// Whether the client is one of gRPC (its protocol over HTTP/2, "Requests"): it reads neither pages nor JSON.
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(http::header::CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
+    let rest = kind.get(..GRPC.len()).filter(|start| start.eq_ignore_ascii_case(GRPC)).map(|_| &kind[GRPC.len()..]);
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
+const GRPC: &[u8] = b"application/grpc";
+
 #[cfg(test)]
 mod tests {
     use super::*;

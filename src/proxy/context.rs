@@ -6,6 +6,7 @@ use std::time::Duration;
 use pingora::proxy::Session;
 use tokio::time::Instant;
 
+use super::ending::LastLine;
 use crate::clock::UnixTime;
 use crate::gateway::{Forward, Gateway, Outstanding, Record};
 use crate::identity_headers::ForwardedFor;
@@ -38,6 +39,7 @@ pub struct RequestContext {
     pub(super) target_time: Option<Duration>,
     pub(super) target_status: Option<u16>,
     pub(super) status: Option<u16>,
+    pub(super) last_line: Option<LastLine>,
 }
 
 impl RequestContext {
@@ -64,6 +66,7 @@ impl RequestContext {
             target_time: None,
             target_status: None,
             status: None,
+            last_line: None,
         }
     }
 

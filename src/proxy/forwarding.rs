@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use http::header::{CONNECTION, COOKIE, HOST, SET_COOKIE};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::ErrorType::{HTTPStatus, InternalError, InvalidHTTPHeader};
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -139,6 +139,32 @@ pub(super) fn inspect_response(
         remember_target(response, context, now)?;
     }
     Ok(())
+}
+
+/// Fields that frame, route, authenticate or control have no place in trailers (RFC 9110 §6.5.1): what comes after the body was not
+/// looked at with the head, and would set our cookies after all (threat S18).
+pub(super) fn inspect_trailers(trailers: &mut HeaderMap) {
+    const REFUSED: [&str; 16] = [
+        "set-cookie",
+        "set-cookie2",
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "content-range",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "upgrade",
+        "host",
+        "location",
+        "cache-control",
+        "www-authenticate",
+        "trailer",
+        "te",
+    ];
+    for name in REFUSED {
+        trailers.remove(name);
+    }
 }
 
 /// Keeps the visitor with the target that has answered.

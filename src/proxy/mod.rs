@@ -2,18 +2,20 @@
 
 mod context;
 mod dry_run;
+mod ending;
 mod forwarding;
 mod logging;
 mod reading;
 mod target_tls;
-mod tunnel;
 mod writing;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use http::StatusCode;
+use bytes::Bytes;
+use http::HeaderMap;
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, HttpPeer};
@@ -27,6 +29,7 @@ use crate::secret::Entropy;
 use crate::telemetry::{AccessLog, Metrics};
 use context::RequestContext;
 pub use dry_run::DryRun;
+pub use ending::EndingProxy;
 pub use target_tls::TargetIdentities;
 
 /// Everything that the phases need.
@@ -134,17 +137,41 @@ impl ProxyHttp for Proxy {
         context: &mut RequestContext,
     ) -> Result<()> {
         forwarding::inspect_response(session, response, context, self.clock.now())?;
-        if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            tunnel::watch(session, context, &self.clock);
+        ending::watch(session, response, context, self);
+        Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        context: &mut RequestContext,
+    ) -> Result<Option<Duration>> {
+        if let (Some(line), Some(body)) = (&mut context.last_line, body) {
+            line.sent(body.len());
         }
+        Ok(None)
+    }
+
+    fn upstream_response_trailer_filter(
+        &self,
+        _session: &mut Session,
+        trailers: &mut HeaderMap,
+        _context: &mut RequestContext,
+    ) -> Result<()> {
+        forwarding::inspect_trailers(trailers);
         Ok(())
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
-        writing::target_failed(session, error, context, self.clock.now()).await
+        writing::target_failed(session, error, context).await
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut RequestContext) {
+        if let Some(line) = context.last_line.take() {
+            line.is_not_needed();
+        }
         let entry = logging::entry(session, context, self.clock.now_in_microseconds());
         self.metrics.request(&entry);
         self.access_log.write(&entry);

@@ -7,19 +7,19 @@ use pingora::ErrorType::{
 };
 use pingora::http::ResponseHeader;
 use pingora::prelude::Error;
+use pingora::protocols::http::HttpTask;
 use pingora::proxy::{FailToProxy, Session};
 use pingora::{ErrorSource, Result};
 
 use super::context::RequestContext;
-use crate::authentication::SessionOver;
-use crate::clock::UnixTime;
 use crate::gateway::{Reply, TargetFailure, Visitor, for_malformed, for_target};
 use crate::message::Malformed;
 
 /// Writes a whole reply. A request body that has not been read ends the connection: it must never become the next request
 /// (CVE-2025-4366, threat D06); pingora closes in that case.
 pub(super) async fn write(session: &mut Session, context: &mut RequestContext, reply: Reply) -> Result<()> {
-    let mut header = ResponseHeader::build(reply.status, Some(reply.headers.len() + 1))?;
+    let status = if reply.is_grpc { 200 } else { reply.status };
+    let mut header = ResponseHeader::build(status, Some(reply.headers.len() + 1))?;
     if reply.status == 561 {
         header.set_reason_phrase(Some("Identity Provider Error"))?;
     }
@@ -29,7 +29,12 @@ pub(super) async fn write(session: &mut Session, context: &mut RequestContext, r
     header.insert_header(CONTENT_LENGTH, reply.body.len())?;
     context.status = Some(reply.status);
     let without_body = session.req_header().method == Method::HEAD || reply.body.is_empty();
-    session.write_response_header(Box::new(header), without_body).await?;
+    if session.is_http2() && without_body {
+        // Pingora's own way ends the stream with an empty DATA frame, and what gRPC calls `Trailers-Only` is one HEADERS frame.
+        session.downstream_session.response_duplex_vec(vec![HttpTask::Header(Box::new(header), true)]).await?;
+    } else {
+        session.write_response_header(Box::new(header), without_body).await?;
+    }
     if !without_body {
         session.write_response_body(Some(reply.body), true).await?;
     }
@@ -37,10 +42,10 @@ pub(super) async fn write(session: &mut Session, context: &mut RequestContext, r
 }
 
 /// A target failed, or the client did. Once the target's answer has begun, all that is left is to end the connection.
-pub(super) async fn target_failed(session: &mut Session, error: &Error, context: &mut RequestContext, now: UnixTime) -> FailToProxy {
+pub(super) async fn target_failed(session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
     let verdict = match (error.etype(), error.esource()) {
         (ReadError | WriteError | ConnectionClosed | ReadTimedout | WriteTimedout | H2Error, ErrorSource::Downstream) => {
-            return client_failed(session, context, now);
+            return client_failed(session, context);
         }
         // A nominated header that must not be taken out, a chunk that is none.
         (_, ErrorSource::Downstream) => for_malformed(Malformed::Head),
@@ -77,11 +82,8 @@ fn target_failure(error: &pingora::ErrorType, source: &ErrorSource) -> TargetFai
 }
 
 /// It went away, or sends nothing any more.
-fn client_failed(session: &Session, context: &mut RequestContext, now: UnixTime) -> FailToProxy {
-    let is_tunnel = context.target_status == Some(101);
-    let session_end = context.forward.as_ref().and_then(|forward| forward.session).filter(|_| is_tunnel);
-    let session_end = session_end.and_then(|term| context.gateway.authentication.over(term, now));
-    context.record.error_reason = Some(session_end.map_or("ClientClosedConnection", SessionOver::reason));
+fn client_failed(session: &Session, context: &mut RequestContext) -> FailToProxy {
+    context.record.error_reason = Some("ClientClosedConnection");
     if session.response_written().is_none() {
         // ALB's status for a client that left.
         context.status = Some(460);

@@ -68,11 +68,24 @@ fn connections_for_calls_at_a_time() -> usize {
     let seen = target.seen("/echo.Echo/Say");
     assert_eq!(seen.len(), 20);
     assert!(seen.iter().all(|seen| seen.get("x-amzn-oidc-identity") == Some("alice") && seen.get("te") == Some("trailers")), "{seen:?}");
-    // Without a session it is a 401 that a program can read.
-    let answer = &calls(&world.gateway, "/echo.Echo/Say", &[], &[], 1)[0];
-    assert_eq!(answer.status, 401, "{answer:?}");
-    assert_eq!(target.seen("/echo.Echo/Say").len(), 20, "a call without a session at the target");
     target.connections() - before
+}
+
+#[test]
+fn a_call_without_a_session_gets_the_status_of_grpc_and_the_log_that_of_http() {
+    let target = Http2Target::start();
+    let world = World::start_with(|plan| to_http2(plan, &target, "grpc"));
+    let answer = &calls(&world.gateway, "/echo.Echo/Say", &[], &[], 1)[0];
+    assert_eq!((answer.status, answer.fields.get("grpc-status").unwrap().as_bytes()), (200, &b"16"[..]), "{answer:?}");
+    assert_eq!(answer.fields.get("content-type").unwrap(), "application/grpc");
+    assert!(answer.fields.get("grpc-message").unwrap().to_str().unwrap().starts_with("sign_in_required (request "), "{answer:?}");
+    assert!(answer.body.is_empty() && answer.trailers.is_empty(), "{answer:?}");
+    assert!(target.seen("/echo.Echo/Say").is_empty(), "a call without a session at the target");
+    let lines = world.gateway.access_lines_with(1, |line| line["elb_status_code"] == 401);
+    assert_eq!(lines.len(), 1, "{:?}", world.gateway.access_lines());
+    // What another program asks for without a session is 401 as ever.
+    let other = world.browser().request("POST", "/echo.Echo/Say", &[], &[("Content-Type", "application/grpcurl")], Some(b""));
+    assert_eq!(other.status(), 401);
 }
 
 #[test]

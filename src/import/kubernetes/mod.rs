@@ -2,7 +2,6 @@
 //!
 //! Where the controller and we could differ, the order of its rules and its patterns are followed.
 
-mod documents;
 mod ingress;
 mod paths;
 
@@ -12,8 +11,6 @@ use serde_json::{Value, json};
 
 use super::model::Notes;
 use ingress::{Backend, Resource};
-
-pub(super) use documents::documents;
 
 /// Manifests of all files.
 #[derive(Debug, Default)]

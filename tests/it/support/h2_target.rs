@@ -101,7 +101,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, cli
     }
 }
 
-/// `/AWS.ALB/healthcheck` is a method that does not exist; any other call has one message and the status 0. With `x-together` it is answered when
+/// `x-trailer` says a trailer of the answer. `/AWS.ALB/healthcheck` is a method that does not exist; any other call has one message and the status 0. With `x-together` it is answered when
 /// so many are here.
 async fn answer(
     request: Request<h2::RecvStream>,
@@ -119,6 +119,7 @@ async fn answer(
     let authority = head.uri.authority().map(ToString::to_string).unwrap_or_default();
     let (path, fields) = (head.uri.path().to_owned(), head.headers);
     let together = fields.get("x-together").and_then(|count| count.to_str().ok()?.parse::<usize>().ok());
+    let asked_trailer = fields.get("x-trailer").cloned();
     let unknown = path == "/AWS.ALB/healthcheck";
     seen.lock().unwrap().push(Seen { authority, path, fields, body: body.clone(), trailers, client_certificates });
     if let Some(together) = together {
@@ -131,6 +132,10 @@ async fn answer(
         .await;
     }
     let status = if unknown { "12" } else { "0" };
+    let mut trailers = HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), status.parse().unwrap())]);
+    if let Some((name, value)) = asked_trailer.as_ref().and_then(|asked| asked.to_str().ok()?.split_once(": ")) {
+        trailers.insert(http::HeaderName::try_from(name).unwrap(), value.parse().unwrap());
+    }
     let response = Response::builder().header("content-type", "application/grpc");
     if unknown {
         let _ = respond.send_response(response.header("grpc-status", status).body(()).unwrap(), true);
@@ -138,13 +143,14 @@ async fn answer(
     }
     let Ok(mut stream) = respond.send_response(response.body(()).unwrap(), false) else { return };
     let _ = stream.send_data(Bytes::from(body), false);
-    let _ = stream.send_trailers(HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), status.parse().unwrap())]));
+    let _ = stream.send_trailers(trailers);
 }
 
 /// What came back.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    pub(crate) fields: HeaderMap,
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: HeaderMap,
 }
@@ -189,7 +195,7 @@ pub(crate) fn calls(
                 body.extend(data);
             }
             let trailers = stream.trailers().await.unwrap().unwrap_or_default();
-            answers.push(Answer { status: head.status.as_u16(), body, trailers });
+            answers.push(Answer { status: head.status.as_u16(), fields: head.headers, body, trailers });
         }
         answers
     })

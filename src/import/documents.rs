@@ -1,10 +1,11 @@
-//! YAML documents as JSON values. Aliases are refused: nobody writes them into a manifest, and a bomb is made of them.
+//! YAML documents as JSON values. Aliases are refused: nobody writes them into a manifest, and a bomb is made of them. The short
+//! forms of CloudFormation's functions (`!Ref X`) become the long ones (`{"Ref": "X"}`).
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, SpannedEventReceiver};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, SpannedEventReceiver, Tag};
 use serde_json::{Map, Value};
 
 /// Every document of a file.
-pub(in crate::import) fn documents(text: &str) -> Result<Vec<Value>, String> {
+pub(super) fn documents(text: &str) -> Result<Vec<Value>, String> {
     let mut builder = Builder::default();
     Parser::new_from_str(text)
         .load(&mut builder, true)
@@ -15,7 +16,8 @@ pub(in crate::import) fn documents(text: &str) -> Result<Vec<Value>, String> {
 #[derive(Default)]
 struct Builder {
     documents: Vec<Value>,
-    open: Vec<(bool, Vec<Value>)>,
+    /// The function that each is the argument of, and what is in it.
+    open: Vec<(Option<String>, Vec<Value>)>,
     count: usize,
     fault: Option<String>,
 }
@@ -30,18 +32,17 @@ impl SpannedEventReceiver<'_> for Builder {
         match event {
             _ if self.count > MAX_EVENTS || self.open.len() > MAX_DEPTH => self.fault = Some("too many values, or too deep".to_owned()),
             Event::Alias(_) => self.fault = Some(format!("line {line}: aliases are not read")),
-            Event::Scalar(text, style, ..) => {
+            Event::Scalar(text, style, _, tag) => {
                 let value = if style == ScalarStyle::Plain { plain(&text) } else { Value::String(text.into_owned()) };
-                self.close(value);
+                self.close(function(tag.as_deref()), value);
             }
-            Event::SequenceStart(..) => self.open.push((false, Vec::new())),
-            Event::MappingStart(..) => self.open.push((true, Vec::new())),
+            Event::SequenceStart(_, tag) | Event::MappingStart(_, tag) => self.open.push((function(tag.as_deref()), Vec::new())),
             Event::SequenceEnd => {
-                let (_, items) = self.open.pop().unwrap_or_default();
-                self.close(Value::Array(items));
+                let (function, items) = self.open.pop().unwrap_or_default();
+                self.close(function, Value::Array(items));
             }
             Event::MappingEnd => {
-                let (_, items) = self.open.pop().unwrap_or_default();
+                let (function, items) = self.open.pop().unwrap_or_default();
                 let mut members = Map::new();
                 let mut items = items.into_iter();
                 while let (Some(key), Some(value)) = (items.next(), items.next()) {
@@ -50,7 +51,7 @@ impl SpannedEventReceiver<'_> for Builder {
                         self.fault = Some(format!("line {line}: {key:?} is given twice"));
                     }
                 }
-                self.close(Value::Object(members));
+                self.close(function, Value::Object(members));
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {}
         }
@@ -58,11 +59,24 @@ impl SpannedEventReceiver<'_> for Builder {
 }
 
 impl Builder {
-    fn close(&mut self, value: Value) {
+    fn close(&mut self, function: Option<String>, value: Value) {
+        let value = match function {
+            Some(function) => Value::Object(Map::from_iter([(function, value)])),
+            None => value,
+        };
         match self.open.last_mut() {
             Some((_, items)) => items.push(value),
             None => self.documents.push(value),
         }
+    }
+}
+
+/// `!GetAtt` is `Fn::GetAtt`.
+fn function(tag: Option<&Tag>) -> Option<String> {
+    let name = tag.filter(|tag| tag.handle == "!")?.suffix.as_str();
+    match name {
+        "Ref" | "Condition" => Some(name.to_owned()),
+        _ => Some(format!("Fn::{name}")),
     }
 }
 
