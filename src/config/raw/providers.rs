@@ -30,6 +30,8 @@ section! {
         end_session_endpoint: Option<Located<String>>,
         /// Where opaque bearer tokens are asked about (RFC 7662). Wins over discovery.
         introspection_endpoint: Option<Located<String>>,
+        /// The claim that holds a person's groups. Default groups; cognito: cognito:groups.
+        groups_claim: Option<Located<String>>,
         /// PEM; believed instead of the system's authorities.
         ca_certificates: Option<Located<String>>,
         /// Accepts http:// elsewhere than on loopback. For test networks only.
