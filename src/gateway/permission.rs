@@ -9,6 +9,7 @@ use super::{Authorized, Exchange, Record, Reply, RuleActions, pipeline, reply};
 use crate::authentication::is_cors_preflight;
 use crate::authorization::{Decision, Facts, Permit, Refusal, authorize};
 use crate::message::shows_page;
+use crate::provider::LogoutStyle;
 
 /// `None`: nobody is signed in, and neither the rule nor its policy minds.
 pub(super) fn permit<'k, 'a: 'k>(
@@ -57,8 +58,7 @@ fn refuse(rule: &RuleActions, known: Option<&Known>, refusal: &Refusal, exchange
         // A program with a token: there is nobody else to sign in as.
         return exchange.refuse(reply::for_refusal(refusal), None);
     }
-    let page = pipeline::page_of(exchange);
-    let elsewhere = format!("{}/logout?return_to={}", exchange.gateway.prefix, utf8_percent_encode(&page, NON_ALPHANUMERIC));
+    let elsewhere = way_out(rule, exchange);
     let reply = exchange.refuse(reply::for_refusal(refusal), Some(&elsewhere));
     let visitor = exchange.visitor();
     let Some(known) = known.filter(|_| shows_page(visitor.headers)) else { return reply };
@@ -72,6 +72,18 @@ fn refuse(rule: &RuleActions, known: Option<&Known>, refusal: &Refusal, exchange
         secondary: (exchange.request.target.path() != "/").then_some("/"),
     };
     reply::page_reply(exchange.gateway, visitor, reply.status, "forbidden", &context)
+}
+
+/// Signs out here and at the provider, and comes back to the page, so that somebody else can sign in. Cognito leads to registered
+/// places only, which a page is not: there the person arrives at our own page for people who have signed out.
+fn way_out(rule: &RuleActions, exchange: &Exchange<'_>) -> String {
+    let logout = format!("{}/logout", exchange.gateway.prefix);
+    match rule.authenticate.as_ref().map(|authenticate| authenticate.provider.logout) {
+        Some(LogoutStyle::Cognito) => logout,
+        Some(LogoutStyle::RpInitiated) | None => {
+            format!("{logout}?return_to={}", utf8_percent_encode(&pipeline::page_of(exchange), NON_ALPHANUMERIC))
+        }
+    }
 }
 
 /// As people know themselves: their address before their name at the provider.

@@ -79,6 +79,15 @@ fn people_of_a_group_pass_with_their_identity_and_others_get_a_page_with_a_way_o
     let posted = bob.request("POST", "/staff/secret", NAVIGATE, &[], Some(b"a=1"));
     assert_eq!(posted.status(), 403);
 
+    let socket = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="),
+    ];
+    assert_eq!(bob.request("GET", "/staff/socket", &[], &socket, None).status(), 403);
+    no_bypass(&world, mark, None, "fetch, form and socket");
+
     // The way out: signs out and comes back to the page, for somebody else to sign in.
     let link = text.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap_or_default()).find(|link| link.contains("logout"));
     let link = link.unwrap_or_else(|| panic!("no way out: {text}")).replace("&#x2f;", "/").replace("&amp;", "&");

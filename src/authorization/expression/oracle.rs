@@ -127,6 +127,21 @@ fn the_expressions_of_the_oracle_are_mostly_sound() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    /// Also where the parser panics.
+    #[test]
+    fn any_text_is_an_expression_or_has_faults_with_places(source in "[ -~\n\u{e4}\u{1f600}]{0,60}|([a-z.\\[\\](){}\"'?:&|!<>=+*/,0-9 -]|claims|request|in|&&|==){0,24}") {
+        if let Err(faults) = Expression::compile(&source) {
+            prop_assert!(!faults.is_empty());
+            for fault in faults {
+                prop_assert!(fault.at <= source.chars().count() + 1, "{:?} in {:?}", fault, source);
+            }
+        }
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
     #[test]
