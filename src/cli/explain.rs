@@ -96,7 +96,7 @@ fn present(arguments: &Explain, gateway: &Arc<Gateway>, now: UnixTime) -> Result
         claims: arguments.claims.as_deref().map(read_claims).transpose()?,
         now,
     };
-    let explanation = explain(question, gateway)?;
+    let (explanation, _) = explain(question, gateway)?;
     Ok(if arguments.json { format!("{explanation:#}") } else { text(&explanation) })
 }
 
@@ -111,7 +111,9 @@ fn past(arguments: &Explain, id: &str, log: Option<&Path>, gateway: &Arc<Gateway
     let client = entry.get("client_port").and_then(Value::as_str).and_then(|text| text.parse::<std::net::SocketAddr>().ok());
     let today = past_request::request(&entry).and_then(|(method, url)| {
         let client = client.map_or(arguments.source_ip, |client| client.ip());
-        explain(Question { method: &method, url: &url, headers: HeaderMap::new(), client, claims: None, now }, gateway).ok()
+        explain(Question { method: &method, url: &url, headers: HeaderMap::new(), client, claims: None, now }, gateway)
+            .ok()
+            .map(|(today, _)| today)
     });
     if arguments.json {
         let advice = entry.get("error_reason").and_then(Value::as_str).and_then(past_request::advice);
@@ -122,7 +124,8 @@ fn past(arguments: &Explain, id: &str, log: Option<&Path>, gateway: &Arc<Gateway
     Ok(past_request::text(&entry) + &today)
 }
 
-pub(super) fn explain(question: Question<'_>, gateway: &Arc<Gateway>) -> Result<Value, String> {
+/// The explanation, and whether the request comes as far as the rule's routing action.
+pub(super) fn explain(question: Question<'_>, gateway: &Arc<Gateway>) -> Result<(Value, bool), String> {
     let Question { method, url, headers, client, claims, now } = question;
     let (scheme, rest) = match url.split_once("://") {
         Some(("https", rest)) => (Scheme::Https, rest),
@@ -142,11 +145,11 @@ pub(super) fn explain(question: Question<'_>, gateway: &Arc<Gateway>) -> Result<
     let mut explanation = json!({"request": format!("{method} {}{}", request.origin(), target.as_str()), "listener": listener.name});
     if !listener.hosts.serve(authority.host()) {
         explanation["answer"] = json!({"status": 421, "because": format!("{} is not a host of this listener", authority.host())});
-        return Ok(explanation);
+        return Ok((explanation, false));
     }
     if gateway.has_endpoint(listener, &request) {
         explanation["answer"] = json!({"because": "a path of the gateway's own"});
-        return Ok(explanation);
+        return Ok((explanation, false));
     }
     let tried = listener.rules.explain(&request);
     explanation["rules"] = tried
@@ -157,14 +160,14 @@ pub(super) fn explain(question: Question<'_>, gateway: &Arc<Gateway>) -> Result<
         let other = target.second_reading().unwrap_or_default();
         explanation["answer"] =
             json!({"status": 400, "because": format!("the path can also be read as {other}, which another rule matches")});
-        return Ok(explanation);
+        return Ok((explanation, false));
     };
     explanation["rule"] = (*rule.name).into();
     let identity = match &rule.authenticate {
         None if let Some(validation) = &rule.jwt_validation => {
             match explained_token::explain(validation, claims, &request, now, &mut explanation)? {
                 Outcome::Passes(identity) => identity,
-                Outcome::Answered => return Ok(explanation),
+                Outcome::Answered => return Ok((explanation, false)),
             }
         }
         None => {
@@ -173,13 +176,14 @@ pub(super) fn explain(question: Question<'_>, gateway: &Arc<Gateway>) -> Result<
         }
         Some(authenticate) => match authentication(authenticate, claims, &request, &mut explanation)? {
             Outcome::Passes(identity) => identity,
-            Outcome::Answered => return Ok(explanation),
+            Outcome::Answered => return Ok((explanation, false)),
         },
     };
-    if let Some(permit) = decision::authorization(rule, identity.as_deref(), &request, now, &mut explanation) {
+    let passes = decision::authorization(rule, identity.as_deref(), &request, now, &mut explanation);
+    if let Some(permit) = &passes {
         route(rule, permit.filter(|_| rule.tells_target()), &request, gateway, now, &mut explanation)?;
     }
-    Ok(explanation)
+    Ok((explanation, passes.is_some()))
 }
 
 /// Whether a request goes on, and as whom.

@@ -38,7 +38,7 @@ fn failure(path: &Path, test: PolicyTest, gateway: &Arc<Gateway>) -> Option<Stri
     let PolicyTest { name, url, method, headers, source_ip, now, claims, rule, expected, place } = test;
     let question = Question { method: &method, url: &url, headers, client: source_ip, claims, now };
     let (got, chosen, because) = match explain(question, gateway) {
-        Ok(explanation) => (became(&explanation), text(&explanation["rule"]), because(&explanation)),
+        Ok((explanation, passes)) => (became(&explanation, passes), text(&explanation["rule"]), because(&explanation)),
         Err(error) => ("no answer".to_owned(), String::new(), error),
     };
     let wrong_rule = rule.filter(|rule| *rule != chosen);
@@ -52,23 +52,19 @@ fn failure(path: &Path, test: PolicyTest, gateway: &Arc<Gateway>) -> Option<Stri
 }
 
 /// In the words of `expect`, or what else it was.
-fn became(explanation: &Value) -> String {
-    if explanation["authorization"]["decision"] == "would_refuse" {
-        return "would_refuse".to_owned();
-    }
-    let answer = &explanation["answer"];
-    if explanation["authentication"]["because"] == NOT_OVER_HTTP {
-        return "a redirect to https".to_owned();
-    }
-    let is_sign_in =
-        answer["status"] == 401 || (answer["status"] == 302 && !explanation["authentication"].is_null() && answer["location"].is_null());
-    match answer["status"].as_u64() {
-        Some(403) if explanation["authorization"]["decision"] == "refused" => "refused".to_owned(),
-        _ if is_sign_in => "sign_in".to_owned(),
-        Some(status @ (400 | 421)) => status.to_string(),
-        None if explanation["forward"].is_null() => "no rule".to_owned(),
-        _ => "allowed".to_owned(),
-    }
+fn became(explanation: &Value, passes: bool) -> String {
+    let decision = &explanation["authorization"]["decision"];
+    let status = explanation["answer"]["status"].as_u64();
+    let word = match status {
+        _ if passes && decision == "would_refuse" => "would_refuse",
+        _ if passes => "allowed",
+        Some(403) if decision == "refused" => "refused",
+        Some(302) if explanation["authentication"]["because"] == NOT_OVER_HTTP => "a redirect to https",
+        Some(302 | 401) => "sign_in",
+        Some(status) => return status.to_string(),
+        None => "an answer of the gateway's own",
+    };
+    word.to_owned()
 }
 
 fn because(explanation: &Value) -> String {

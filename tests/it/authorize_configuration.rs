@@ -215,6 +215,22 @@ fn a_table_of_tests_passes_or_names_each_that_fails_with_its_place() {
 }
 
 #[test]
+fn what_the_gateway_answers_itself_is_never_taken_for_allowed() {
+    let folder = folder(GUARDED);
+    for (url, got) in [
+        ("https://evil.test/", "421"),
+        ("https://app.test/oauth2/logout", "an answer of the gateway's own"),
+        ("ftp://app.test/", "no answer"),
+        ("https://app.test/a/../b", "no answer"),
+    ] {
+        let table = format!("tests: [{{ url: \"{url}\", claims: {{ sub: a, groups: [staff], level: 3 }}, expect: allowed }}]");
+        std::fs::write(folder.path().join("tests.yaml"), table).unwrap();
+        let (status, report) = run(folder.path(), &["check", "--policy-tests", "tests.yaml"]);
+        assert!(status == Some(1) && report.contains(&format!("got {got}")), "{url}\n{report}");
+    }
+}
+
+#[test]
 fn a_table_that_cannot_be_read_or_tests_nothing_is_at_fault() {
     let folder = folder(GUARDED);
     for (table, message) in [
