@@ -94,5 +94,21 @@ fn decisions(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, decisions);
+/// The interpreter of the crate whose parser we use, its claims converted once for all requests: why we have our own
+/// (docs/decisions/0006).
+fn interpreter_of_the_library(criterion: &mut Criterion) {
+    let groups = identity().claims.get("cognito:groups").and_then(Value::as_array).unwrap().clone();
+    let groups: Vec<cel::Value> = groups.iter().filter_map(Value::as_str).map(cel::Value::from).collect();
+    let claims = std::collections::HashMap::from([("cognito:groups", cel::Value::from(groups))]);
+    let mut context = cel::Context::default();
+    context.add_variable_from_value("claims", claims);
+    for source in [r#""staff" in claims["cognito:groups"]"#, r#"claims["cognito:groups"].exists(g, g == "staff")"#] {
+        let program = cel::Program::compile(source).unwrap();
+        assert_eq!(program.execute(&context), Ok(cel::Value::Bool(true)));
+        let name = if source.contains("exists") { "library: exists" } else { "library: in" };
+        criterion.bench_function(name, |bencher| bencher.iter(|| program.execute(black_box(&context))));
+    }
+}
+
+criterion_group!(benches, decisions, interpreter_of_the_library);
 criterion_main!(benches);

@@ -33,16 +33,15 @@ impl EmailPattern {
     #[must_use]
     pub fn matches(&self, address: &str) -> bool {
         let Some((local, domain)) = address.split_once('@') else { return false };
-        let domain = domain.to_ascii_lowercase();
-        if address.len() > MAX_BYTES || !is_local_part(local) || !is_domain(&domain) {
-            return false;
+        address.len() <= MAX_BYTES && self.matches_domain(domain) && is_local_part(local) && self.matches_local(local)
+    }
+
+    fn matches_domain(&self, domain: &str) -> bool {
+        if !self.sub_domains {
+            return domain.eq_ignore_ascii_case(&self.domain);
         }
-        let domain_matches = if self.sub_domains {
-            domain.strip_suffix(&self.domain).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
-        } else {
-            domain == self.domain
-        };
-        domain_matches && self.matches_local(local)
+        let domain = domain.to_ascii_lowercase();
+        is_domain(&domain) && domain.strip_suffix(&self.domain).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
     }
 
     fn matches_local(&self, local: &str) -> bool {
@@ -61,7 +60,7 @@ impl EmailPattern {
 
 /// RFC 5322's dot-atom.
 fn is_local_part(text: &str) -> bool {
-    let atom = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~-".contains(&byte);
+    let atom = |byte: u8| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/' | b'=' | b'?' | b'^'..=b'`' | b'{'..=b'~');
     !text.is_empty() && text.split('.').all(|part| !part.is_empty() && part.bytes().all(atom))
 }
 

@@ -298,12 +298,6 @@ impl<'v> Evaluation<'v> {
     }
 }
 
-impl Node {
-    fn is_literal(&self) -> bool {
-        matches!(self, Self::Null | Self::Bool(_) | Self::Int(_) | Self::Double(_) | Self::Text(_))
-    }
-}
-
 fn compute<'v>(one: Value<'v>, operator: Operator, two: Value<'v>) -> Result<Value<'v>, Failure> {
     let overflow = |number: Option<i64>| number.map(Value::Int).ok_or(Failure::Overflow);
     match (one, operator, two) {

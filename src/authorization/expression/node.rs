@@ -45,6 +45,16 @@ pub(super) enum Node {
     InNetwork(Box<Node>, IpNet),
 }
 
+impl Node {
+    pub(super) fn is_literal(&self) -> bool {
+        matches!(self, Self::Null | Self::Bool(_) | Self::Int(_) | Self::Double(_) | Self::Text(_))
+    }
+
+    pub(super) fn is_local(&self, wanted: usize) -> bool {
+        matches!(self, Self::Local(index) if *index == wanted)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
     Method,

@@ -45,7 +45,14 @@ impl Compiler<'_> {
             (How::Filter, _) => (None, Kind::list(item)),
             _ => (None, Kind::Bool),
         };
-        Some((Node::Walk(Box::new(Walk { how, range, test, becomes })), gives))
+        let own = self.locals.len();
+        match test {
+            // The usual way to ask for a group means what `in` means, and that takes no step of its own for each item.
+            Node::Equals(pair) if how == How::Exists && pair.0.is_local(own) && pair.1.is_literal() => {
+                Some((Node::In(Box::new((pair.1, range))), gives))
+            }
+            test => Some((Node::Walk(Box::new(Walk { how, range, test, becomes })), gives)),
+        }
     }
 
     pub(super) fn matches(&mut self, subject: &IdedExpr, pattern: &IdedExpr) -> Compiled {
