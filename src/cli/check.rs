@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::{AT_FAULT, FAILED, output};
+use super::{AT_FAULT, FAILED, output, policy_tests};
 use crate::app::{Connections, Connector};
 use crate::authentication::{KeySource as _, ProviderClient as _};
 use crate::clients::{SystemClock, system_entropy};
@@ -12,12 +12,14 @@ use crate::clock::Clock as _;
 use crate::config;
 use crate::tokens::KeySet;
 
-pub(super) fn run(path: &Path, online: bool) -> ExitCode {
+pub(super) fn run(path: &Path, online: bool, tests: Option<&Path>) -> ExitCode {
     let connector = Connector::new(Arc::new(|_| {}));
     let (compiled, report) = config::load(path, &system_entropy(), SystemClock.now(), &connector);
     output::print(report.render(output::has_color(&std::io::stdout())).trim_end());
-    if compiled.is_none() {
-        return ExitCode::from(AT_FAULT);
+    let Some(compiled) = compiled else { return ExitCode::from(AT_FAULT) };
+    let tested = tests.map_or(ExitCode::SUCCESS, |tests| policy_tests::run(tests, &compiled.gateway, SystemClock.now()));
+    if tested != ExitCode::SUCCESS {
+        return tested;
     }
     if online { ask(path, &connector.into_connections()) } else { ExitCode::SUCCESS }
 }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value, json};
 
-use super::{AT_FAULT, explained_token, output, past_request};
+use super::{AT_FAULT, decision, explained_token, output, past_request};
 use crate::app::{self, Options};
 use crate::authentication::{Authenticate, Decision, OnUnauthenticatedRequest, Presented, decide, is_cors_preflight};
-use crate::authorization::authorize;
+use crate::authorization::Permit;
+use crate::clock::UnixTime;
 use crate::gateway::{Forward, Gateway, ListenerRules, RoutingAction, RuleActions, Sticky, for_transform};
 use crate::identity::{Identity, SessionId, display_name};
 use crate::identity_headers::IdentityHeaders;
@@ -49,6 +50,19 @@ pub(super) struct Explain {
     json: bool,
 }
 
+pub(super) const NOT_OVER_HTTP: &str = "nobody is signed in over plain http";
+
+/// A request to be explained.
+pub(super) struct Question<'a> {
+    pub(super) method: &'a str,
+    pub(super) url: &'a str,
+    pub(super) headers: HeaderMap,
+    pub(super) client: IpAddr,
+    /// Of the person who is signed in.
+    pub(super) claims: Option<Map<String, Value>>,
+    pub(super) now: UnixTime,
+}
+
 pub(super) fn run(arguments: &Explain) -> ExitCode {
     let options = Options::default();
     let (loaded, report) = app::load(&arguments.config, &options);
@@ -58,12 +72,8 @@ pub(super) fn run(arguments: &Explain) -> ExitCode {
     };
     let gateway = loaded.gateway();
     let outcome = match &arguments.request_id {
-        Some(id) => past(arguments, id, loaded.access_log(), gateway, &options),
-        None => {
-            let url = arguments.url.as_deref().unwrap_or_default();
-            explain(arguments, &arguments.method, url, arguments.source_ip, gateway, &options)
-                .map(|explanation| if arguments.json { format!("{explanation:#}") } else { text(&explanation) })
-        }
+        Some(id) => past(arguments, id, loaded.access_log(), gateway, options.clock.now()),
+        None => present(arguments, gateway, options.clock.now()),
     };
     match outcome {
         Ok(words) => {
@@ -77,8 +87,21 @@ pub(super) fn run(arguments: &Explain) -> ExitCode {
     }
 }
 
+fn present(arguments: &Explain, gateway: &Arc<Gateway>, now: UnixTime) -> Result<String, String> {
+    let question = Question {
+        method: &arguments.method,
+        url: arguments.url.as_deref().unwrap_or_default(),
+        headers: headers(&arguments.headers)?,
+        client: arguments.source_ip,
+        claims: arguments.claims.as_deref().map(read_claims).transpose()?,
+        now,
+    };
+    let (explanation, _) = explain(question, gateway)?;
+    Ok(if arguments.json { format!("{explanation:#}") } else { text(&explanation) })
+}
+
 /// A past request: what the log says, what to do, and what would happen to it today.
-fn past(arguments: &Explain, id: &str, log: Option<&Path>, gateway: &Arc<Gateway>, options: &Options) -> Result<String, String> {
+fn past(arguments: &Explain, id: &str, log: Option<&Path>, gateway: &Arc<Gateway>, now: UnixTime) -> Result<String, String> {
     let log = arguments
         .access_log
         .as_deref()
@@ -87,7 +110,10 @@ fn past(arguments: &Explain, id: &str, log: Option<&Path>, gateway: &Arc<Gateway
     let entry = past_request::find(log, id)?;
     let client = entry.get("client_port").and_then(Value::as_str).and_then(|text| text.parse::<std::net::SocketAddr>().ok());
     let today = past_request::request(&entry).and_then(|(method, url)| {
-        explain(arguments, &method, &url, client.map_or(arguments.source_ip, |client| client.ip()), gateway, options).ok()
+        let client = client.map_or(arguments.source_ip, |client| client.ip());
+        explain(Question { method: &method, url: &url, headers: HeaderMap::new(), client, claims: None, now }, gateway)
+            .ok()
+            .map(|(today, _)| today)
     });
     if arguments.json {
         let advice = entry.get("error_reason").and_then(Value::as_str).and_then(past_request::advice);
@@ -98,14 +124,9 @@ fn past(arguments: &Explain, id: &str, log: Option<&Path>, gateway: &Arc<Gateway
     Ok(past_request::text(&entry) + &today)
 }
 
-fn explain(
-    arguments: &Explain,
-    method: &str,
-    url: &str,
-    client: IpAddr,
-    gateway: &Arc<Gateway>,
-    options: &Options,
-) -> Result<Value, String> {
+/// The explanation, and whether the request comes as far as the rule's routing action.
+pub(super) fn explain(question: Question<'_>, gateway: &Arc<Gateway>) -> Result<(Value, bool), String> {
+    let Question { method, url, headers, client, claims, now } = question;
     let (scheme, rest) = match url.split_once("://") {
         Some(("https", rest)) => (Scheme::Https, rest),
         Some(("http", rest)) => (Scheme::Http, rest),
@@ -116,7 +137,6 @@ fn explain(
     let authority = Authority::parse(host.as_bytes()).map_err(|error| format!("400: {error}"))?;
     let target = RequestTarget::parse(path.as_bytes()).map_err(|error| format!("400: {error}"))?;
     let method = Method::from_bytes(method.as_bytes()).map_err(|error| error.to_string())?;
-    let headers = headers(&arguments.headers)?;
     let port = authority.port().unwrap_or(scheme.default_port());
     let listener = listener(gateway, scheme, port).ok_or("the configuration has no listener for this URL's scheme")?;
     let request =
@@ -125,11 +145,11 @@ fn explain(
     let mut explanation = json!({"request": format!("{method} {}{}", request.origin(), target.as_str()), "listener": listener.name});
     if !listener.hosts.serve(authority.host()) {
         explanation["answer"] = json!({"status": 421, "because": format!("{} is not a host of this listener", authority.host())});
-        return Ok(explanation);
+        return Ok((explanation, false));
     }
     if gateway.has_endpoint(listener, &request) {
         explanation["answer"] = json!({"because": "a path of the gateway's own"});
-        return Ok(explanation);
+        return Ok((explanation, false));
     }
     let tried = listener.rules.explain(&request);
     explanation["rules"] = tried
@@ -140,15 +160,14 @@ fn explain(
         let other = target.second_reading().unwrap_or_default();
         explanation["answer"] =
             json!({"status": 400, "because": format!("the path can also be read as {other}, which another rule matches")});
-        return Ok(explanation);
+        return Ok((explanation, false));
     };
     explanation["rule"] = (*rule.name).into();
-    let claims = arguments.claims.as_deref().map(read_claims).transpose()?;
     let identity = match &rule.authenticate {
         None if let Some(validation) = &rule.jwt_validation => {
-            match explained_token::explain(validation, claims, &request, options.clock.now(), &mut explanation)? {
+            match explained_token::explain(validation, claims, &request, now, &mut explanation)? {
                 Outcome::Passes(identity) => identity,
-                Outcome::Answered => return Ok(explanation),
+                Outcome::Answered => return Ok((explanation, false)),
             }
         }
         None => {
@@ -157,11 +176,14 @@ fn explain(
         }
         Some(authenticate) => match authentication(authenticate, claims, &request, &mut explanation)? {
             Outcome::Passes(identity) => identity,
-            Outcome::Answered => return Ok(explanation),
+            Outcome::Answered => return Ok((explanation, false)),
         },
     };
-    route(rule, identity.as_deref(), &request, gateway, options, &mut explanation)?;
-    Ok(explanation)
+    let passes = decision::authorization(rule, identity.as_deref(), &request, now, &mut explanation);
+    if let Some(permit) = &passes {
+        route(rule, permit.filter(|_| rule.tells_target()), &request, gateway, now, &mut explanation)?;
+    }
+    Ok((explanation, passes.is_some()))
 }
 
 /// Whether a request goes on, and as whom.
@@ -185,7 +207,7 @@ fn authentication(
     };
     let mut said = json!({"identity_provider": &*provider.name, "mode": mode, "session_cookie_name": authenticate.cookie.name()});
     let outcome = if request.scheme == Scheme::Http {
-        said["because"] = "nobody is signed in over plain http".into();
+        said["because"] = NOT_OVER_HTTP.into();
         explanation["answer"] = json!({"status": 302, "location": request.https_url()});
         Outcome::Answered
     } else if authenticate.allow_cors_preflight && is_cors_preflight(request.method, request.headers) {
@@ -234,13 +256,12 @@ fn identity(authenticate: &Authenticate, mut claims: Map<String, Value>) -> Resu
 
 fn route(
     rule: &RuleActions,
-    identity: Option<&Identity>,
+    permit: Option<Permit<'_>>,
     request: &RequestView<'_>,
     gateway: &Arc<Gateway>,
-    options: &Options,
+    now: UnixTime,
     explanation: &mut Value,
 ) -> Result<(), String> {
-    let now = options.clock.now();
     match &rule.routing {
         RoutingAction::Redirect(redirect) => {
             let reply = redirect.reply(request);
@@ -252,10 +273,8 @@ fn route(
             // Without cookies and without chance: what most visitors get.
             let Some(weighted) = action.groups.iter().rev().max_by_key(|weighted| weighted.weight) else { return Ok(()) };
             let group = &weighted.group;
-            let headers = identity
-                .map(|identity| {
-                    IdentityHeaders::of(authorize(identity), &gateway.signer, &gateway.claim_headers, gateway.sends_access_token, now)
-                })
+            let headers = permit
+                .map(|permit| IdentityHeaders::of(permit, &gateway.signer, &gateway.claim_headers, gateway.sends_access_token, now))
                 .transpose()
                 .map_err(|error| error.to_string())?;
             let rewritten = match rule.transforms.apply(request.authority, request.target) {
@@ -309,7 +328,7 @@ fn listener(gateway: &Gateway, scheme: Scheme, port: u16) -> Option<&ListenerRul
     speaks().find(|listener| listener.port == port).or_else(|| speaks().next())
 }
 
-fn headers(lines: &[String]) -> Result<HeaderMap, String> {
+pub(super) fn headers(lines: &[String]) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for line in lines {
         let (name, value) = line.split_once(':').ok_or_else(|| format!("{line:?}: a header is written NAME: VALUE"))?;
@@ -340,6 +359,9 @@ fn text(explanation: &Value) -> String {
     if let Some(said) = explanation["authentication"].as_object() {
         let whom = said.get("identity_provider").map(|name| format!("{}, {}: ", word(name), word(&said["mode"]))).unwrap_or_default();
         lines.push(format!("  authentication  {whom}{}", word(&said["because"])));
+    }
+    if let Some(said) = explanation["authorization"].as_object() {
+        lines.push(format!("  authorization   {}: {}", word(&said["decision"]).replace('_', " "), word(&said["because"])));
     }
     if let Some(answer) = explanation["answer"].as_object() {
         let more: Vec<String> =

@@ -25,7 +25,7 @@ pub(super) fn explain(
             Ok(_) => {
                 said["because"] = "a token with the claims given passes, if the issuer has signed it".into();
                 let identity = tokens.identity_of_claims(claims).map_err(|error| error.to_string())?;
-                Outcome::Passes(validation.identity_headers.then(|| Box::new(identity)))
+                Outcome::Passes(Some(Box::new(identity)))
             }
             Err(error) => {
                 said["because"] = format!("a token with the claims given is refused: {error}").into();

@@ -1,6 +1,7 @@
 //! The command line: what was typed, then what is meant.
 
 mod check;
+mod decision;
 mod demo;
 mod explain;
 mod explained_token;
@@ -9,6 +10,7 @@ mod import;
 mod keys;
 mod output;
 mod past_request;
+mod policy_tests;
 mod serve;
 
 use std::path::PathBuf;
@@ -59,6 +61,9 @@ enum Command {
         /// Also fetches discovery documents and key sets.
         #[arg(long)]
         online: bool,
+        /// Also tries a table of requests, people and expected answers (docs/authorization.md).
+        #[arg(long, value_name = "FILE")]
+        policy_tests: Option<PathBuf>,
     },
     /// Tells what would happen to a request: which rule, why not the ones before it, who may pass, what the target receives
     Explain(explain::Explain),
@@ -135,7 +140,7 @@ pub fn run() -> ExitCode {
             demo::run(port)
         }
         Command::Serve { config } => serve::run(&config, level),
-        Command::Check { config, online } => check::run(&config, online),
+        Command::Check { config, online, policy_tests } => check::run(&config, online, policy_tests.as_deref()),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Import { from: Origin::Alb { files } } => import::alb(&files),
         Command::IdentityProvider { config } => {

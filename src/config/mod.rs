@@ -8,6 +8,7 @@ mod reader;
 mod compile;
 mod identity_provider_file;
 mod node;
+mod policy_tests;
 mod raw;
 mod report;
 
@@ -17,6 +18,7 @@ pub use compile::{
     AccessLogSettings, Compiled, Connect, ListenerLimits, ListenerSettings, LogSettings, OWN_PARAMETERS, ProviderTls, ServerCertificate,
 };
 pub use identity_provider_file::{ClientEntry, IdentityProviderFile, UserEntry, load_identity_provider};
+pub use policy_tests::{PolicyTest, load_policy_tests};
 pub use reader::Located;
 use report::Faults;
 pub use report::{Fault, Report, Severity};
@@ -51,7 +53,7 @@ pub fn load_bytes(
     let text = text(bytes, &mut faults);
     let raw = text.and_then(|text| reader::read_document::<raw::Root>(text, &mut faults));
     let mut meaning = Faults::default();
-    let compiled = raw.and_then(|raw| compile::compile(&raw, base, entropy, now, connect, &mut meaning));
+    let compiled = raw.and_then(|raw| compile::compile(&raw, text.unwrap_or_default(), base, entropy, now, connect, &mut meaning));
     faults.join(meaning);
     let report = Report::new(name.to_owned(), text.unwrap_or_default().to_owned(), faults);
     (compiled.filter(|_| !report.has_errors()), report)

@@ -10,7 +10,7 @@ use moka::sync::Cache;
 
 use super::Gateway;
 use crate::authentication::{Authenticate, identify};
-use crate::authorization::authorize;
+use crate::authorization::Permit;
 use crate::clock::UnixTime;
 use crate::identity::{Identity, SessionId};
 use crate::identity_headers::{HeaderError, IdentityHeaders};
@@ -68,14 +68,17 @@ impl Known {
         Self { identity, headers: ArcSwapOption::empty() }
     }
 
-    /// Signed at the first request and again shortly before the signature ends.
-    pub fn headers(&self, gateway: &Gateway, now: UnixTime) -> Result<Arc<IdentityHeaders>, HeaderError> {
-        if let Some(headers) = self.headers.load_full().filter(|headers| headers.are_fresh(now)) {
+    /// Signed at the first request and again shortly before the signature ends. The permit is this person's: rules that share a
+    /// session may let different people pass.
+    pub fn headers(&self, permit: Permit<'_>, gateway: &Gateway, now: UnixTime) -> Result<Arc<IdentityHeaders>, HeaderError> {
+        let is_own = std::ptr::eq(permit.identity(), &raw const self.identity);
+        if is_own && let Some(headers) = self.headers.load_full().filter(|headers| headers.are_fresh(now)) {
             return Ok(headers);
         }
-        let permit = authorize(&self.identity);
         let headers = Arc::new(IdentityHeaders::of(permit, &gateway.signer, &gateway.claim_headers, gateway.sends_access_token, now)?);
-        self.headers.store(Some(headers.clone()));
+        if is_own {
+            self.headers.store(Some(headers.clone()));
+        }
         Ok(headers)
     }
 }

@@ -9,6 +9,7 @@ mod hosts;
 mod known_sessions;
 mod known_tokens;
 mod pages;
+mod permission;
 mod pipeline;
 mod record;
 mod redirect;
@@ -26,9 +27,9 @@ pub use known_sessions::KnownSessions;
 pub use known_tokens::KnownTokens;
 pub use pages::{PageError, Pages, SITUATIONS};
 pub use pipeline::{Forward, handle};
-pub use record::{AuthenticationEvent, Record, TokenEvent};
+pub use record::{AuthenticationEvent, Authorized, Record, TokenEvent};
 pub use redirect::{Redirect, RedirectError};
-pub use reply::{Reply, TargetFailure, Verdict, Visitor, for_malformed, for_target, for_transform};
+pub use reply::{Reply, TargetFailure, Verdict, Visitor, for_malformed, for_refusal, for_target, for_transform};
 pub use rule::{FixedResponse, RoutingAction, RuleActions};
 pub use target_group::{
     Algorithm, Balance, ClientCertificate, ForwardAction, HealthCheck, Outstanding, ProtocolVersion, STICKINESS_COOKIES, Stickiness,

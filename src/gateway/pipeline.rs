@@ -6,6 +6,7 @@ use http::HeaderValue;
 use http::header::WWW_AUTHENTICATE;
 
 use super::known_sessions::Known;
+use super::permission::permit;
 use super::{Exchange, Reply, Rewritten, RoutingAction, RuleActions, Sticky, TargetFailure, TargetGroup, bearer, endpoints, reply};
 use crate::authentication::{Authenticate, Decision, Presented, SessionOver, SessionTerm, decide, is_cors_preflight};
 use crate::identity_headers::IdentityHeaders;
@@ -32,14 +33,16 @@ pub async fn handle(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
     }
     let rule = find_rule(exchange)?;
     let known = authenticate(rule, exchange).await?;
+    let permit = permit(rule, known.as_deref(), exchange)?;
     let session = known
         .as_ref()
         .map(|known| SessionTerm { id: known.identity.session.as_ref().map(|session| session.id), expires_at: known.identity.expires_at });
-    let identity = match known.filter(|_| rule.jwt_validation.as_ref().is_none_or(|validation| validation.identity_headers)) {
-        Some(known) => {
-            Some(known.headers(exchange.gateway, exchange.now).map_err(|error| exchange.refuse(reply::for_headers(error), None))?)
+    let identity = match (&known, permit.filter(|_| rule.tells_target())) {
+        (Some(known), Some(permit)) => {
+            let headers = known.headers(permit, exchange.gateway, exchange.now);
+            Some(headers.map_err(|error| exchange.refuse(reply::for_headers(error), None))?)
         }
-        None => None,
+        _ => None,
     };
     match &rule.routing {
         RoutingAction::Forward(action) => {
@@ -139,7 +142,7 @@ async fn challenge(authenticate: &Authenticate, presented: &Presented, exchange:
             return Ok(());
         }
         Decision::Redirect => endpoints::login::begin(authenticate, exchange.request.target.as_str(), exchange).await,
-        Decision::Refuse => refuse(authenticate, reason, exchange),
+        Decision::Refuse => ask_to_sign_in(authenticate, reason, exchange),
     };
     if !matches!(presented, Presented::Nothing) {
         exchange.record.error_reason.get_or_insert(reason);
@@ -153,7 +156,7 @@ async fn challenge(authenticate: &Authenticate, presented: &Presented, exchange:
 }
 
 /// 401 with the way to sign in: a button for a person, a URL for a program.
-fn refuse(authenticate: &Authenticate, reason: &'static str, exchange: &mut Exchange<'_>) -> Reply {
+pub(super) fn ask_to_sign_in(authenticate: &Authenticate, reason: &'static str, exchange: &mut Exchange<'_>) -> Reply {
     let request = exchange.request;
     let login = endpoints::login::url(exchange.gateway, authenticate.rule, &page_of(exchange));
     let absolute = exchange.own_url(&login);
@@ -173,7 +176,7 @@ fn refuse(authenticate: &Authenticate, reason: &'static str, exchange: &mut Exch
 }
 
 /// Where a person should be after signing in: the page itself, or, for what a page has fetched, that page.
-fn page_of(exchange: &Exchange<'_>) -> String {
+pub(super) fn page_of(exchange: &Exchange<'_>) -> String {
     let request = exchange.request;
     if shows_page(request.headers) && *request.method == http::Method::GET {
         return request.target.as_str().to_owned();

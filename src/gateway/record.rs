@@ -9,7 +9,7 @@ pub struct Record {
     /// Priority of the rule: 0 the default, `None` when none was looked for.
     pub rule_priority: Option<u32>,
     pub rule: Option<Arc<str>>,
-    /// ALB's words: `authenticate`, `jwt-validation`, `forward`, `redirect`, `fixed-response`.
+    /// ALB's words: `authenticate`, `jwt-validation`, `forward`, `redirect`, `fixed-response`; and `authorize`.
     pub actions: Vec<&'static str>,
     pub identity_provider: Option<Arc<str>>,
     pub subject: Option<Arc<str>>,
@@ -27,6 +27,8 @@ pub struct Record {
     pub token: Option<TokenEvent>,
     /// Whether it had been judged before.
     pub token_was_known: Option<bool>,
+    /// What the rule's policy said; `None` where it was not asked.
+    pub authorized: Option<Authorized>,
     /// Whether the person of a session was still in memory.
     pub session_was_known: Option<bool>,
     /// Sessions that this request has ended.
@@ -43,6 +45,17 @@ pub struct Record {
 pub enum TokenEvent {
     Success,
     Failure,
+}
+
+/// A decision about who may pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorized {
+    /// `allowed`, `refused`, `would_refuse`.
+    pub decision: &'static str,
+    /// As `error_reason` has it, also where nobody was refused.
+    pub reason: Option<&'static str>,
+    /// Which part of the policy, and why. No value of a claim.
+    pub detail: Option<String>,
 }
 
 /// What ALB counts (CloudWatch: `ELBAuthSuccess`, `ELBAuthFailure`, `ELBAuthError`, `ELBAuthUserClaimsSizeExceeded`).

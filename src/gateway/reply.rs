@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::pages::PageContext;
 use super::{AuthenticationEvent, Gateway, Record, TransformError};
 use crate::authentication::{BearerError, CallbackError, LoginError, ProviderClientError};
+use crate::authorization::{Failure, Refusal, Why};
 use crate::identity_headers::HeaderError;
 use crate::message::{Malformed, is_grpc, shows_page};
 use crate::provider::{AuthorizationResponseError, CallError, IdTokenError, TokenError, UserInfoError};
@@ -292,6 +293,31 @@ pub fn for_target(error: TargetFailure) -> Verdict {
 #[must_use]
 pub(super) fn unauthenticated(reason: &'static str) -> Verdict {
     Verdict::new(401, "sign_in_required", reason, &"no session")
+}
+
+/// Signed in, and not one of those whom the rule lets pass.
+#[must_use]
+pub fn for_refusal(refusal: &Refusal) -> Verdict {
+    let forbidden = |reason| Verdict::new(403, "forbidden", reason, refusal);
+    match &refusal.why {
+        Why::No(_) => forbidden("AuthForbidden"),
+        Why::Failed(failure) => match failure {
+            Failure::MissingClaim(_) => forbidden("AuthMissingClaim"),
+            Failure::NobodySignedIn(_) => forbidden("AuthMissingCookie"),
+            Failure::IncompleteClaim(_) => forbidden("AuthIncompleteClaim"),
+            Failure::MissingKey(_) => forbidden("AuthPolicyError"),
+            Failure::Index => forbidden("AuthPolicyError"),
+            Failure::Kind => forbidden("AuthPolicyError"),
+            Failure::Overflow => forbidden("AuthPolicyError"),
+            Failure::Division => forbidden("AuthPolicyError"),
+            Failure::Conversion => forbidden("AuthPolicyError"),
+            Failure::Twice => forbidden("AuthPolicyError"),
+            Failure::Unreadable => forbidden("AuthPolicyError"),
+            Failure::DoubledKey => forbidden("AuthPolicyError"),
+            Failure::Steps => forbidden("AuthPolicyError"),
+            Failure::Panic => forbidden("AuthPolicyError"),
+        },
+    }
 }
 
 #[must_use]

@@ -7,6 +7,7 @@ use http::HeaderValue;
 
 use super::{ForwardAction, Redirect, Transforms};
 use crate::authentication::{Authenticate, BearerTokens, JwtValidation};
+use crate::authorization::Policy;
 
 /// The actions of a rule, compiled.
 pub struct RuleActions {
@@ -16,6 +17,8 @@ pub struct RuleActions {
     pub authenticate: Option<Arc<Authenticate>>,
     /// Instead of that, never beside it.
     pub jwt_validation: Option<Arc<JwtValidation>>,
+    /// Who of those that are signed in may pass; `None`: all of them.
+    pub authorize: Option<Policy>,
     pub routing: RoutingAction,
     /// What a forwarded request is made into.
     pub transforms: Transforms,
@@ -27,6 +30,19 @@ impl RuleActions {
     pub fn bearer_tokens(&self) -> Option<&Arc<BearerTokens>> {
         let of_validation = self.jwt_validation.as_ref().map(|validation| &validation.tokens);
         of_validation.or_else(|| self.authenticate.as_ref()?.bearer_tokens.as_ref())
+    }
+
+    /// Whether a real preflight passes, bare.
+    #[must_use]
+    pub fn allows_cors_preflight(&self) -> bool {
+        self.authenticate.as_ref().is_some_and(|authenticate| authenticate.allow_cors_preflight)
+            || self.jwt_validation.as_ref().is_some_and(|validation| validation.allow_cors_preflight)
+    }
+
+    /// Whether the target is told who asks.
+    #[must_use]
+    pub fn tells_target(&self) -> bool {
+        self.jwt_validation.as_ref().is_none_or(|validation| validation.identity_headers)
     }
 }
 

@@ -78,6 +78,9 @@ impl Entry {
             subject: dash(record.subject.as_deref()),
             session_id: dash(record.session.as_deref()),
             auth_outcome: dash(record.outcome),
+            authorize_decision: dash(record.authorized.as_ref().map(|authorized| authorized.decision)),
+            authorize_reason: dash(record.authorized.as_ref().and_then(|authorized| authorized.reason)),
+            authorize_detail: dash(record.authorized.as_ref().and_then(|authorized| authorized.detail.as_deref())),
             auth_latency_ms: record.authentication_time.map(milliseconds),
             duration_ms: milliseconds(self.elapsed),
         };
@@ -129,6 +132,9 @@ struct Line<'a, Target: Serialize, Rule: Serialize> {
     subject: &'a str,
     session_id: &'a str,
     auth_outcome: &'a str,
+    authorize_decision: &'a str,
+    authorize_reason: &'a str,
+    authorize_detail: &'a str,
     auth_latency_ms: Option<f64>,
     duration_ms: f64,
 }

@@ -17,6 +17,7 @@ pub struct Metrics {
     auth_failure: IntCounterVec,
     auth_error: IntCounterVec,
     auth_latency: HistogramVec,
+    authorize: IntCounterVec,
     claims_too_large: IntCounter,
     jwt_validation: IntCounterVec,
     token_cache: IntCounterVec,
@@ -77,6 +78,11 @@ impl Metrics {
             )?,
             auth_error: counters("auth_error_total", "Logins that failed because the provider did", &["identity_provider", "reason"])?,
             auth_latency,
+            authorize: counters(
+                "authorize_total",
+                "Decisions of authorize actions; would_refuse is shadow mode",
+                &["listener", "rule", "decision", "reason"],
+            )?,
             claims_too_large,
             jwt_validation: counters("jwt_validation_total", "Bearer tokens that were judged", &["result", "reason"])?,
             token_cache: counters("token_cache_total", "Bearer tokens that had, or had not, been judged before", &["result"])?,
@@ -117,6 +123,10 @@ impl Metrics {
         }
         if let Some(known) = record.session_was_known {
             self.session_cache.with_label_values(&[if known { "hit" } else { "miss" }]).inc();
+        }
+        if let Some(authorized) = &record.authorized {
+            let reason = authorized.reason.unwrap_or("none");
+            self.authorize.with_label_values(&[entry.listener.as_str(), rule, authorized.decision, reason]).inc();
         }
         self.sessions_revoked.inc_by(record.revoked);
         let provider = record.identity_provider.as_deref().unwrap_or("unknown");

@@ -166,7 +166,7 @@ fn schema_in_the_repository_is_what_the_program_prints() {
 }
 
 /// Headings of docs/configuration.md and the definition of the schema whose keys stand below them. `None`: the root.
-const SECTIONS: [(&str, Option<&str>); 31] = [
+const SECTIONS: [(&str, Option<&str>); 32] = [
     ("## Top level", None),
     ("## `listeners[]`", Some("Listener")),
     ("### `certificates[]`", Some("Certificate")),
@@ -181,6 +181,7 @@ const SECTIONS: [(&str, Option<&str>); 31] = [
     ("### `jwt_validation`", Some("JwtValidation")),
     ("### `additional_claims[]`", Some("AdditionalClaim")),
     ("### `resource_metadata`", Some("ResourceMetadata")),
+    ("### `authorize`", Some("Authorize")),
     ("### `forward`", Some("WeightedForward")),
     ("### `forward.target_groups[]`", Some("WeightedTargetGroup")),
     ("### `redirect`", Some("Redirect")),

@@ -6,6 +6,8 @@ mod support;
 
 mod authorization_request;
 mod authorization_response;
+mod authorize;
+mod authorize_configuration;
 mod bearer_tokens;
 mod behind_proxy;
 mod chunks;

@@ -16,6 +16,7 @@ use crate::config::raw::{self, Action, ActionKind, Protocol};
 use crate::config::reader::{Located, nearest_word};
 use crate::config::report::Fault;
 use crate::gateway::{FixedResponse, ForwardAction, Redirect, RoutingAction, RuleActions, Transforms, WeightedTargetGroup};
+use crate::identity_headers::ProtectedHeaders;
 use crate::session::SessionCookie;
 
 /// Names that an action may refer to.
@@ -29,6 +30,7 @@ pub(super) struct References<'a> {
     pub(super) providers: &'a Providers,
     pub(super) groups: &'a Groups,
     pub(super) sources: &'a TokenSources<'a>,
+    pub(super) protected: &'a ProtectedHeaders,
     /// Every name in the file, also of what has faults of its own.
     pub(super) names: &'a Names,
 }
@@ -40,38 +42,40 @@ pub(super) struct Place<'a> {
     pub(super) references: &'a References<'a>,
 }
 
+/// Whoever tells who it is first, then who of them may pass, then one routing action.
 pub(super) fn actions(context: &mut Context<'_>, raw: &Located<Vec<Action>>, priority: u32, place: &Place<'_>) -> Option<RuleActions> {
     let mut authenticate = None;
     let mut jwt_validation = None;
+    let mut authorize = None;
     let mut routing = None;
     let mut sound = true;
+    let mut misplaced = |context: &mut Context<'_>, action: &Action, message: &str, hint: &str| {
+        context.push(Fault::error(action.path.clone(), message).at(action.span).hint(hint));
+        sound = false;
+    };
     for (index, action) in raw.value.iter().enumerate() {
         let last = index + 1 == raw.value.len();
+        let before = index.checked_sub(1).map(|before| &raw.value[before].kind);
         match &action.kind {
-            ActionKind::Authenticate(raw_action) if index == 0 && !last => {
-                match self::authenticate(context, action, raw_action, priority, place) {
-                    Some(compiled) => authenticate = Some(Arc::new(compiled)),
-                    None => sound = false,
-                }
+            ActionKind::Authenticate(_) | ActionKind::JwtValidation(_) if index > 0 || last => {
+                misplaced(context, action, "authenticate or jwt_validation comes first, and one routing action after it", ORDER);
             }
-            ActionKind::JwtValidation(raw_action) if index == 0 && !last => {
+            ActionKind::Authorize(_) if !before.is_some_and(tells_who_it_is) => {
+                misplaced(context, action, "authorize comes right after authenticate or jwt_validation: it is not known who asks", ORDER);
+            }
+            ActionKind::Forward(_) | ActionKind::Redirect(_) | ActionKind::FixedResponse(_) if !last => {
+                misplaced(context, action, "a routing action (forward, redirect, fixed_response) comes last, and there is one", ORDER);
+            }
+            ActionKind::Authorize(_) if last => {
+                misplaced(context, action, "a routing action (forward, redirect, fixed_response) comes last, and there is one", ORDER);
+            }
+            ActionKind::Authenticate(raw) => authenticate = Some(self::authenticate(context, action, raw, priority, place)),
+            ActionKind::JwtValidation(raw) => {
                 require_tls(context, action, place, "a token cannot be kept secret over plain http");
-                match tokens::jwt_validation(context, raw_action, place.references.sources) {
-                    Some(compiled) => jwt_validation = Some(Arc::new(compiled)),
-                    None => sound = false,
-                }
+                jwt_validation = Some(tokens::jwt_validation(context, raw, place.references.sources));
             }
-            ActionKind::Authenticate(_) | ActionKind::JwtValidation(_) => {
-                let message = "authenticate or jwt_validation comes first, and one routing action after it";
-                context.push(Fault::error(action.path.clone(), message).at(action.span));
-                sound = false;
-            }
-            _ if !last => {
-                context.push(
-                    Fault::error(action.path.clone(), "a routing action (forward, redirect, fixed_response) comes last, and there is one")
-                        .at(action.span),
-                );
-                sound = false;
+            ActionKind::Authorize(raw_action) => {
+                authorize = Some(super::authorize::policy(context, action, raw_action, groups_claim(&raw.value, place), place.references));
             }
             ActionKind::Forward(raw) => routing = forward(context, action, raw, place),
             ActionKind::Redirect(raw) => routing = redirect(context, action, raw),
@@ -82,8 +86,34 @@ pub(super) fn actions(context: &mut Context<'_>, raw: &Located<Vec<Action>>, pri
         context.error_hint(raw, "there is no action", "end with forward, redirect or fixed_response");
     }
     let name = if priority == 0 { "default".into() } else { priority.to_string().into() };
+    // What was asked for and has faults must not be left out.
+    let authenticate = authenticate.map_or(Some(None), |compiled| compiled.map(|compiled| Some(Arc::new(compiled))))?;
+    let jwt_validation = jwt_validation.map_or(Some(None), |compiled| compiled.map(|compiled| Some(Arc::new(compiled))))?;
+    let authorize = authorize.map_or(Some(None), |compiled| compiled.map(Some))?;
     let routing = routing?;
-    sound.then_some(RuleActions { name, priority, authenticate, jwt_validation, routing, transforms: Transforms::default() })
+    sound.then_some(RuleActions { name, priority, authenticate, jwt_validation, authorize, routing, transforms: Transforms::default() })
+}
+
+/// Whether an action tells who asks.
+fn tells_who_it_is(action: &ActionKind) -> bool {
+    match action {
+        ActionKind::Authenticate(_) | ActionKind::JwtValidation(_) => true,
+        ActionKind::Authorize(_) | ActionKind::Forward(_) | ActionKind::Redirect(_) | ActionKind::FixedResponse(_) => false,
+    }
+}
+
+/// Where the provider of the rule keeps groups; tokens of `jwt_validation` have no provider here.
+fn groups_claim<'a>(actions: &[Action], place: &Place<'a>) -> Option<&'a str> {
+    actions.iter().find_map(|action| match &action.kind {
+        ActionKind::Authenticate(raw) => {
+            place.references.providers.get(&raw.identity_provider.value).map(|connected| &*connected.groups_claim)
+        }
+        ActionKind::JwtValidation(_)
+        | ActionKind::Authorize(_)
+        | ActionKind::Forward(_)
+        | ActionKind::Redirect(_)
+        | ActionKind::FixedResponse(_) => None,
+    })
 }
 
 /// A name that is in the file has faults of its own, which are reported where they are.
@@ -238,6 +268,8 @@ fn fixed_response(context: &mut Context<'_>, raw: &raw::FixedResponse) -> Option
         }
     }
 }
+
+const ORDER: &str = "the order is: authenticate or jwt_validation, authorize, then forward, redirect or fixed_response";
 
 /// ALB's longest, and its default.
 const LONGEST_SESSION: Duration = Duration::from_secs(7 * 24 * 60 * 60);

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use crate::clock::UnixTime;
 use crate::config::raw;
 use crate::config::reader::Located;
-use crate::config::report::{Fault, Faults};
+use crate::config::report::{Fault, Faults, Span};
 use crate::secret::Secret;
 
 pub(in crate::config) struct Context<'f> {
     base: PathBuf,
+    text: &'f str,
     pub(super) now: UnixTime,
     /// Whether the file names a session key, be it sound or not.
     pub(super) names_session_key: bool,
@@ -19,8 +20,9 @@ pub(in crate::config) struct Context<'f> {
 }
 
 impl<'f> Context<'f> {
-    pub(in crate::config) fn new(base: &Path, now: UnixTime, faults: &'f mut Faults) -> Self {
-        Self { base: base.to_owned(), now, names_session_key: false, faults }
+    /// `text` is the file as it stands, for places within a value.
+    pub(in crate::config) fn new(base: &Path, text: &'f str, now: UnixTime, faults: &'f mut Faults) -> Self {
+        Self { base: base.to_owned(), text, now, names_session_key: false, faults }
     }
 
     pub(super) fn push(&mut self, fault: Fault) {
@@ -37,6 +39,11 @@ impl<'f> Context<'f> {
 
     pub(super) fn warn<T>(&mut self, at: &Located<T>, message: impl Into<String>, hint: impl Into<String>) {
         self.push(Fault::warning(at.path.clone(), message).at(at.span).hint(hint));
+    }
+
+    /// Where a part of a text stands in the file: `from` in characters of the text, as it is after quotes and folds.
+    pub(super) fn within(&self, at: &Located<String>, from: usize, length: usize) -> Span {
+        super::places::within(self.text, at, from, length)
     }
 
     /// A path of the file, from the folder of the file.

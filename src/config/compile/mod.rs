@@ -1,6 +1,7 @@
 //! From what the file says to what it means, reporting every fault that only meaning shows.
 
 mod actions;
+mod authorize;
 mod certificates;
 mod client_authentication;
 mod conditions;
@@ -8,6 +9,7 @@ mod context;
 mod doubts;
 mod issuers;
 mod listeners;
+mod places;
 mod providers;
 mod sessions;
 mod settings;
@@ -67,13 +69,14 @@ pub struct Compiled {
 
 pub(super) fn compile(
     root: &Root,
+    text: &str,
     base: &Path,
     entropy: &Entropy,
     now: UnixTime,
     connect: &dyn Connect,
     faults: &mut Faults,
 ) -> Option<Compiled> {
-    let mut context = Context::new(base, now, faults);
+    let mut context = Context::new(base, text, now, faults);
     context.names_session_key = root.sessions.as_ref().is_some_and(|sessions| !sessions.keys.value.is_empty());
     let providers = providers::compile(&mut context, &root.identity_providers, connect);
     let groups = targets::compile(&mut context, &root.target_groups);
@@ -86,7 +89,8 @@ pub(super) fn compile(
     let log = settings::log(root.log.as_ref());
     let names = actions::Names { providers: root.identity_providers.names.clone(), groups: root.target_groups.names.clone() };
     let sources = tokens::TokenSources::new(connect);
-    let references = actions::References { providers: &providers, groups: &groups, sources: &sources, names: &names };
+    let references =
+        actions::References { providers: &providers, groups: &groups, sources: &sources, protected: &headers.protected, names: &names };
     let (rules, listeners) = listeners::compile(&mut context, &root.listeners, &references)?.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
 
     let authenticates: Vec<&Arc<Authenticate>> = rules.iter().flat_map(crate::gateway::ListenerRules::authenticating).collect();
@@ -144,6 +148,8 @@ pub(super) fn compile(
 pub(super) struct ConnectedProvider {
     pub(super) provider: Arc<Provider>,
     pub(super) client: Arc<dyn ProviderClient>,
+    /// Where its groups are, unless a rule says otherwise.
+    pub(super) groups_claim: Arc<str>,
 }
 
 pub(super) type Providers = BTreeMap<String, ConnectedProvider>;

@@ -25,7 +25,7 @@ pub(super) fn compile(context: &mut Context<'_>, raw: &Named<IdentityProvider>, 
         let tls = ProviderTls { authorities: authorities.as_deref(), client_certificate: certificate.as_ref() };
         match connect.provider(&provider, tls) {
             Ok(client) => {
-                providers.insert(name.clone(), ConnectedProvider { provider, client });
+                providers.insert(name.clone(), ConnectedProvider { provider, client, groups_claim: groups_claim(&raw.value) });
             }
             Err(error) => match &raw.value.ca_certificates {
                 Some(at) => context.error(at, error),
@@ -34,6 +34,15 @@ pub(super) fn compile(context: &mut Context<'_>, raw: &Named<IdentityProvider>, 
         }
     }
     providers
+}
+
+/// Groups have no standard claim; these are the usual names.
+fn groups_claim(raw: &IdentityProvider) -> Arc<str> {
+    let default = match raw.r#type.value {
+        ProviderType::Oidc => "groups",
+        ProviderType::Cognito => "cognito:groups",
+    };
+    raw.groups_claim.as_ref().map_or(default, |at| at.value.as_str()).into()
 }
 
 fn provider(context: &mut Context<'_>, name: &str, raw: &Located<IdentityProvider>) -> Option<(Provider, Option<ClientCertificate>)> {

@@ -54,6 +54,7 @@ pub(in crate::config) struct Action {
 pub(in crate::config) enum ActionKind {
     Authenticate(Box<Authenticate>),
     JwtValidation(Box<JwtValidation>),
+    Authorize(Box<Authorize>),
     Forward(Forward),
     Redirect(Box<Redirect>),
     FixedResponse(FixedResponse),
@@ -85,6 +86,29 @@ section! {
 words! {
     /// What a request without a session gets.
     pub enum OnUnauthenticatedRequest { Authenticate = "authenticate", Deny = "deny", Allow = "allow" }
+}
+
+section! {
+    /// Who of those that are signed in may pass. All that is given has to hold.
+    pub struct Authorize {
+        /// CEL over claims, request, identity_provider and now.
+        allow: Option<Located<String>>,
+        /// Any of these groups.
+        groups: Option<Located<Vec<Located<String>>>>,
+        /// The claim that holds the groups. Default: the provider's groups_claim.
+        groups_claim: Option<Located<String>>,
+        /// Any of these addresses, if the provider has verified it: bob@example.com, *@example.com, *@*.example.com.
+        emails: Option<Located<Vec<Located<String>>>>,
+        /// Each of these claims with any of its values.
+        claims: Named<Vec<Located<String>>>,
+        /// Default enforce. shadow decides, logs and counts, and lets everybody pass.
+        mode: Option<AuthorizeMode>,
+    }
+}
+
+words! {
+    /// Whether a refusal is one.
+    pub enum AuthorizeMode { Enforce = "enforce", Shadow = "shadow" }
 }
 
 /// A name, or a mapping with several.
@@ -172,11 +196,12 @@ impl FromNode for Condition {
 impl FromNode for Action {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let (kind, value) =
-            one_key(node, reader, &["authenticate", "jwt_validation", "forward", "redirect", "fixed_response"], &["authorize"])?;
+            one_key(node, reader, &["authenticate", "jwt_validation", "authorize", "forward", "redirect", "fixed_response"], &[])?;
         let path = reader.path().to_owned();
         let kind = reader.within(kind, |reader| match kind {
             "authenticate" => Authenticate::read(value, reader).map(|action| ActionKind::Authenticate(Box::new(action))),
             "jwt_validation" => JwtValidation::read(value, reader).map(|action| ActionKind::JwtValidation(Box::new(action))),
+            "authorize" => Authorize::read(value, reader).map(|action| ActionKind::Authorize(Box::new(action))),
             "forward" => Forward::read(value, reader).map(ActionKind::Forward),
             "redirect" => Redirect::read(value, reader).map(|action| ActionKind::Redirect(Box::new(action))),
             _ => FixedResponse::read(value, reader).map(ActionKind::FixedResponse),

@@ -2,6 +2,7 @@
 
 mod actions;
 pub(super) mod identity_provider_file;
+pub(super) mod policy_tests;
 mod providers;
 mod schema;
 mod secrets;
@@ -11,8 +12,8 @@ mod tokens;
 use std::collections::BTreeMap;
 
 pub(super) use actions::{
-    Action, ActionKind, Authenticate, Condition, FixedResponse, Forward, HttpHeader, OnUnauthenticatedRequest, QueryPair, Redirect,
-    RedirectStatus,
+    Action, ActionKind, Authenticate, Authorize, AuthorizeMode, Condition, FixedResponse, Forward, HttpHeader, OnUnauthenticatedRequest,
+    QueryPair, Redirect, RedirectStatus,
 };
 pub(super) use providers::{AssertionAudience, IdentityProvider, ProviderType, PushedRequests, TokenEndpointAuthMethod};
 pub(super) use schema::schema;
@@ -124,7 +125,7 @@ section! {
         priority: Located<u32>,
         /// All must hold; the values of one condition are alternatives.
         conditions: Located<Vec<Located<Condition>>>,
-        /// authenticate first, then one routing action.
+        /// authenticate first, then authorize, then one routing action.
         actions: Located<Vec<Action>>,
         /// What the target receives instead of what was asked for.
         transforms: Option<Located<Transforms>>,

@@ -52,6 +52,8 @@ section! {
         user_info: Option<bool>,
         /// oidc: where a sign-out leads, with {client_id} and {return_to}, instead of end_session_endpoint.
         logout_url: Option<Located<String>>,
+        /// The claim that holds a person's groups. Default groups; cognito: cognito:groups.
+        groups_claim: Option<Located<String>>,
         /// PEM; believed instead of the system's authorities.
         ca_certificates: Option<Located<String>>,
         /// Accepts http:// elsewhere than on loopback. For test networks only.

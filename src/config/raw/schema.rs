@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::Value;
 
-use super::actions::{Authenticate, FixedResponse, HttpHeader, QueryPair, Redirect, WeightedForward};
+use super::actions::{Authenticate, Authorize, FixedResponse, HttpHeader, QueryPair, Redirect, WeightedForward};
 use super::{Action, Condition, JwtValidation, Named, OneOrMore, Root, Secret, Target};
 use crate::config::reader::{Located, Seconds};
 
@@ -126,6 +126,7 @@ schema_of!(Condition, "Condition", generator => {
 schema_of!(Action, "Action", generator => one_of([
     ("authenticate", generator.subschema_for::<Authenticate>()),
     ("jwt_validation", generator.subschema_for::<JwtValidation>()),
+    ("authorize", generator.subschema_for::<Authorize>()),
     ("forward", any_of([json_schema!({"type": "string"}), generator.subschema_for::<WeightedForward>()])),
     ("redirect", generator.subschema_for::<Redirect>()),
     ("fixed_response", generator.subschema_for::<FixedResponse>()),
