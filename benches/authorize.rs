@@ -37,7 +37,11 @@ fn identity() -> Identity {
 }
 
 fn policies() -> Vec<(&'static str, Policy)> {
-    let groups = |names: &[&str]| Groups { claim: "cognito:groups".into(), any_of: names.iter().map(|name| (*name).into()).collect() };
+    let groups = |names: &[&str]| Groups {
+        claim: "cognito:groups".into(),
+        claim_of: Vec::new(),
+        any_of: names.iter().map(|name| (*name).into()).collect(),
+    };
     let allow = |source: &str| Policy { allow: Some(Expression::compile(source).unwrap()), ..Policy::default() };
     vec![
         ("short form: groups", Policy { groups: Some(groups(&["admins", "staff"])), ..Policy::default() }),

@@ -5,6 +5,7 @@
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::HeaderMap;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::browser_nonce::BrowserNonce;
@@ -93,11 +94,17 @@ pub struct SignedIn {
 }
 
 impl Authentication {
-    /// Opens the state of a callback and checks that it is this browser's, in time and unused.
+    /// Where the provider sends the browser back to: one place for all, or one of its own.
+    pub(super) fn redirect_uri(&self, login: &LoginState) -> String {
+        let own = login.own_redirect_uri.then(|| format!("/{}", utf8_percent_encode(&login.provider, COMPONENT)));
+        format!("{}{}{}", login.origin, self.callback_path, own.unwrap_or_default())
+    }
+
+    /// Opens the state of a callback and checks that it is this browser's, in time and unused. `called` is the URL without its query.
     pub fn open_callback(
         &self,
         query: &str,
-        origin: &str,
+        called: &str,
         headers: &HeaderMap,
         now: UnixTime,
     ) -> Result<(LoginState, AuthorizationResponse), CallbackFailure> {
@@ -105,15 +112,16 @@ impl Authentication {
         let response = AuthorizationResponse::parse(query).map_err(|error| refuse(error.into()))?;
         let state = response.state.as_deref().ok_or_else(|| refuse(CallbackError::MissingState))?;
         let login = LoginState::open(&self.sealer, state).map_err(|_| refuse(CallbackError::InvalidState))?;
-        let checked = self.check_login(&login, origin, headers, now);
+        let checked = self.check_login(&login, called, headers, now);
         match checked {
             Ok(()) => Ok((login, response)),
             Err(error) => Err(CallbackFailure { error, login: Some(Box::new(login)) }),
         }
     }
 
-    fn check_login(&self, login: &LoginState, origin: &str, headers: &HeaderMap, now: UnixTime) -> Result<(), CallbackError> {
-        if login.origin != origin {
+    fn check_login(&self, login: &LoginState, called: &str, headers: &HeaderMap, now: UnixTime) -> Result<(), CallbackError> {
+        // Another host, or the way back of another provider, whose code must not go to this one (RFC 9700 §4.4).
+        if self.redirect_uri(login) != called {
             return Err(CallbackError::OtherRule);
         }
         // Late before the nonce: the cookie has gone by then too, and "took too long" is what helps.
@@ -182,7 +190,7 @@ impl Authentication {
         code: &str,
         now: UnixTime,
     ) -> Result<TokenResponse, CallbackError> {
-        let redirect_uri = format!("{}{}", login.origin, self.callback_path);
+        let redirect_uri = self.redirect_uri(login);
         let verifier = CodeVerifier(login.code_verifier.clone());
         let moment = Moment { entropy: &self.entropy, now };
         let call = code_exchange(&authenticate.provider, metadata, code, &redirect_uri, &verifier, moment)?;
@@ -249,3 +257,6 @@ fn log_safe(error: &str) -> String {
     let sound = error.len() <= 64 && error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     if sound { error.to_owned() } else { "unprintable".to_owned() }
 }
+
+/// A provider's name as a segment of a path.
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

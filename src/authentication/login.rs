@@ -54,6 +54,7 @@ impl Authentication {
             started_at: now,
             rule: authenticate.rule,
             provider: authenticate.provider.name.to_string(),
+            own_redirect_uri: authenticate.own_redirect_uri,
             browser: browser.hash(),
             nonce: self.entropy.token()?,
             code_verifier: verifier.0.clone(),
@@ -62,7 +63,7 @@ impl Authentication {
         };
         let request = AuthorizationRequest {
             client_id: &authenticate.provider.client_id,
-            redirect_uri: &format!("{origin}{}", self.callback_path),
+            redirect_uri: &self.redirect_uri(&state),
             scope: &authenticate.scope,
             state: &state.seal(&self.sealer)?,
             nonce: &state.nonce,

@@ -21,6 +21,8 @@ pub struct LoginState {
     /// Priority of the rule that began it.
     pub rule: u32,
     pub provider: String,
+    /// Whether the answer comes to the provider's own redirect URI.
+    pub own_redirect_uri: bool,
     /// SHA-256 of the browser's nonce.
     pub browser: [u8; 32],
     /// OpenID `nonce`.

@@ -5,6 +5,7 @@
 mod bearer;
 mod browser_nonce;
 mod callback;
+mod chosen_provider;
 mod login;
 mod login_state;
 mod logout;
@@ -21,6 +22,7 @@ pub use bearer::{
 };
 pub use browser_nonce::NONCE_COOKIE;
 pub use callback::{CallbackError, CallbackFailure, SignedIn};
+pub use chosen_provider::{CHOICE_COOKIE, chosen, forget_choice, remember_choice};
 pub use login::{LoginError, LoginStart, MAX_RETURN_BYTES};
 pub use login_state::{LOGIN_LIFETIME, LoginState};
 pub use logout::{LogoutState, ReturnPlaces};
@@ -49,6 +51,23 @@ pub struct Authenticate {
     pub allow_cors_preflight: bool,
     /// Tokens that are as good as a session.
     pub bearer_tokens: Option<Arc<BearerTokens>>,
+    /// Whether the provider sends people back to a path of its own (RFC 9700 §4.4.2): where a rule has several, none of them can pass
+    /// on a code that was meant for another.
+    pub own_redirect_uri: bool,
+    /// The other providers that people of this rule may choose. They have none of their own.
+    pub alternatives: Vec<Arc<Authenticate>>,
+}
+
+impl Authenticate {
+    /// Each provider of the rule, in the order of the configuration.
+    pub fn ways(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
+        std::iter::once(self).chain(&self.alternatives)
+    }
+
+    #[must_use]
+    pub fn is_choice(&self) -> bool {
+        !self.alternatives.is_empty()
+    }
 }
 
 /// What all logins of a gateway share.

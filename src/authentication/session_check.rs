@@ -75,6 +75,27 @@ impl Authentication {
         }
     }
 
+    /// The same for whichever provider of the rule the session is from. A session opens for one provider only.
+    #[must_use]
+    pub fn presented_by_any<'a>(
+        &self,
+        authenticate: &'a Arc<Authenticate>,
+        headers: &HeaderMap,
+        now: UnixTime,
+    ) -> (&'a Arc<Authenticate>, Presented) {
+        let first = self.presented(authenticate, headers, now);
+        if !matches!(first, Presented::Unusable) {
+            return (authenticate, first);
+        }
+        for way in &authenticate.alternatives {
+            let presented = self.presented(way, headers, now);
+            if !matches!(presented, Presented::Unusable) {
+                return (way, presented);
+            }
+        }
+        (authenticate, first)
+    }
+
     /// `Set-Cookie` values for a session; `None` when it is too large for four cookies.
     pub(super) fn seal_session(&self, authenticate: &Authenticate, packed: &[u8]) -> Result<Option<Vec<String>>, SealError> {
         Ok(authenticate.cookie.write(&self.sealer.seal(Purpose::Session, &context(authenticate), packed)?))

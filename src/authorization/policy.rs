@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::claims::{self, Claim, is_true};
 use super::{EmailPattern, Expression, Facts, Failure};
+use crate::identity::Identity;
 
 /// Who may pass.
 #[derive(Debug, Default)]
@@ -30,6 +31,8 @@ pub enum Mode {
 pub struct Groups {
     /// The claim that holds them.
     pub claim: Box<str>,
+    /// By the provider's name, where people of several providers come to a rule and their groups are in different claims.
+    pub claim_of: Vec<(Box<str>, Box<str>)>,
     pub any_of: Vec<Box<str>>,
 }
 
@@ -56,7 +59,7 @@ impl Policy {
     pub fn check(&self, facts: &Facts<'_>) -> Result<(), Refusal> {
         let claims = facts.identity.map(|identity| &identity.claims);
         if let Some(groups) = &self.groups {
-            groups.check(claims).map_err(|why| Refusal { part: "groups", why })?;
+            groups.check(facts.identity).map_err(|why| Refusal { part: "groups", why })?;
         }
         if !self.emails.is_empty() {
             check_email(claims, &self.emails).map_err(|why| Refusal { part: "emails", why })?;
@@ -73,12 +76,15 @@ impl Policy {
 }
 
 impl Groups {
-    fn check(&self, claims: Option<&Map<String, Value>>) -> Result<(), Why> {
-        match present(claims, &self.claim)? {
+    fn check(&self, identity: Option<&Identity>) -> Result<(), Why> {
+        let provider = identity.map(|identity| &*identity.provider);
+        let own = self.claim_of.iter().find(|(name, _)| Some(&**name) == provider);
+        let claim = own.map_or(&self.claim, |(_, claim)| claim);
+        match present(identity.map(|identity| &identity.claims), claim)? {
             Value::Array(groups) if groups.iter().any(|group| self.has(group)) => Ok(()),
             // One group. It is not split: a name may hold spaces and commas.
             group @ Value::String(_) if self.has(group) => Ok(()),
-            Value::Array(_) | Value::String(_) => Err(Why::No(format!("none of these is in the claim {}", self.claim))),
+            Value::Array(_) | Value::String(_) => Err(Why::No(format!("none of these is in the claim {claim}"))),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Err(Why::Failed(Failure::Kind)),
         }
     }

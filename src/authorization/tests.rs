@@ -53,7 +53,7 @@ fn decision(policy: &Policy, claims: Option<Value>) -> Result<Decision, Refusal>
 
 #[test]
 fn groups_are_a_list_or_one_text_and_never_split() {
-    let groups = Groups { claim: "groups".into(), any_of: vec!["staff".into(), "Domain Users".into()] };
+    let groups = Groups { claim: "groups".into(), claim_of: Vec::new(), any_of: vec!["staff".into(), "Domain Users".into()] };
     let policy = Policy { groups: Some(groups), ..Policy::default() };
     for groups in [json!(["x", "staff"]), json!("staff"), json!("Domain Users"), json!([1, "staff"])] {
         assert_eq!(refusal(&policy, Some(json!({"sub": "u", "groups": groups}))), None, "{groups}");

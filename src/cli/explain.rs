@@ -194,7 +194,7 @@ pub(super) enum Outcome {
 }
 
 fn authentication(
-    authenticate: &Authenticate,
+    authenticate: &Arc<Authenticate>,
     claims: Option<Map<String, Value>>,
     request: &RequestView<'_>,
     explanation: &mut Value,
@@ -205,7 +205,8 @@ fn authentication(
         OnUnauthenticatedRequest::Deny => "deny",
         OnUnauthenticatedRequest::Allow => "allow",
     };
-    let mut said = json!({"identity_provider": &*provider.name, "mode": mode, "session_cookie_name": authenticate.cookie.name()});
+    let names: Vec<&str> = authenticate.ways().map(|way| &*way.provider.name).collect();
+    let mut said = json!({"identity_provider": names.join(" or "), "mode": mode, "session_cookie_name": authenticate.cookie.name()});
     let outcome = if request.scheme == Scheme::Http {
         said["because"] = NOT_OVER_HTTP.into();
         explanation["answer"] = json!({"status": 302, "location": request.https_url()});

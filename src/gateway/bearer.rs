@@ -9,7 +9,9 @@ use serde_json::json;
 use super::known_sessions::Known;
 use super::reply::{self, Verdict};
 use super::{Exchange, Reply, TokenEvent};
-use crate::authentication::{BearerError, BearerTokens, Credentials, JwtValidation, ProtectedResource, credentials, is_cors_preflight};
+use crate::authentication::{
+    Authenticate, BearerError, BearerTokens, Credentials, JwtValidation, ProtectedResource, credentials, is_cors_preflight,
+};
 use crate::message::{Scheme, shows_page};
 use crate::provider::Moment;
 
@@ -26,6 +28,22 @@ pub(super) async fn validate(validation: &JwtValidation, exchange: &mut Exchange
         Some(known) => Ok(Some(known)),
         None => Err(refuse(&validation.tokens, reply::token_missing(), Challenge::None, exchange)),
     }
+}
+
+/// What a rule asks of the request's bearer token: of several providers, the one whose token it says it is. Nothing is believed for that:
+/// the one that is asked verifies it.
+pub(super) async fn accepting<'a>(authenticate: &'a Arc<Authenticate>, exchange: &Exchange<'_>) -> Option<&'a Arc<BearerTokens>> {
+    let first = authenticate.bearer_tokens.as_ref()?;
+    if !authenticate.is_choice() {
+        return Some(first);
+    }
+    let Credentials::Bearer(token) = credentials(exchange.request.headers) else { return Some(first) };
+    for tokens in authenticate.ways().filter_map(|way| way.bearer_tokens.as_ref()) {
+        if tokens.may_be_of(token).await {
+            return Some(tokens);
+        }
+    }
+    Some(first)
 }
 
 /// Whoever the request's bearer token is; `None` when it brings none.

@@ -39,7 +39,7 @@ pub use transform::{Rewrite, RewriteError, Rewritten, TransformError, Transforms
 
 use std::sync::Arc;
 
-use crate::authentication::{Authenticate, Authentication, NONCE_COOKIE, ProtectedResource, ReturnPlaces};
+use crate::authentication::{Authenticate, Authentication, CHOICE_COOKIE, NONCE_COOKIE, ProtectedResource, ReturnPlaces};
 use crate::identity_headers::{ClaimHeader, ProtectedHeaders, Signer};
 use crate::message::{RequestView, Scheme};
 use crate::rules::RuleTable;
@@ -88,7 +88,7 @@ impl ListenerRules {
 
     /// The rules that sign people in. A listener without any serves none of the endpoints.
     pub fn authenticating(&self) -> impl Iterator<Item = &Arc<Authenticate>> {
-        self.rules.all().filter_map(|rule| rule.authenticate.as_ref())
+        self.rules.all().filter_map(|rule| rule.authenticate.as_ref()).flat_map(Authenticate::ways)
     }
 }
 
@@ -103,6 +103,7 @@ impl Gateway {
     #[must_use]
     pub fn owns_cookie(&self, name: &[u8]) -> bool {
         name == NONCE_COOKIE.as_bytes()
+            || name == CHOICE_COOKIE.as_bytes()
             || self.cookies.iter().any(|cookie| cookie.owns(name))
             || (self.is_sticky && STICKINESS_COOKIES.iter().any(|cookie| cookie.as_bytes() == name))
     }

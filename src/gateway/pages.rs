@@ -21,6 +21,15 @@ pub struct PageContext<'a> {
     pub action: Option<&'a str>,
     /// The way back to the host.
     pub secondary: Option<&'a str>,
+    /// What there is to choose from.
+    pub choices: Vec<Link>,
+}
+
+/// A link with the words on it.
+#[derive(Debug, Clone)]
+pub struct Link {
+    pub href: String,
+    pub label: String,
 }
 
 /// A page and the Content-Security-Policy that fits it.
@@ -132,6 +141,7 @@ impl Pages {
         let link = |href: &str, label: &str| context! { href, label => fill(label) };
         let action = page.action.zip(text.and_then(|text| text.action.as_deref())).map(|(href, label)| link(href, label));
         let secondary = page.secondary.zip(texts).map(|(href, texts)| link(href, &texts.common.back));
+        let choices: Vec<_> = page.choices.iter().map(|choice| link(&choice.href, &choice.label)).collect();
         self.environment.get_template(template)?.render(context! {
             lang => language,
             dir => "ltr",
@@ -144,7 +154,7 @@ impl Pages {
             secondary,
             request_id => page.request_id,
             request_id_label => texts.map(|texts| texts.common.request_id.as_str()),
-            choices => Vec::<minijinja::Value>::new(),
+            choices,
         })
     }
 
@@ -185,7 +195,7 @@ mod tests {
     fn every_situation_has_a_page_in_every_language() {
         let pages = Pages::new(&HashMap::new()).unwrap();
         for language in ["en", "de", "fr", "es", "ja"] {
-            for situation in SITUATIONS.iter().filter(|name| !matches!(**name, "page" | "choose_provider")) {
+            for situation in SITUATIONS.iter().filter(|name| **name != "page") {
                 let context = PageContext {
                     host: "app.test",
                     identity: "<b>a</b>",
@@ -193,6 +203,7 @@ mod tests {
                     action: Some("/x?a=1&b=\"2\""),
                     secondary: Some("/"),
                     status: Some(400),
+                    choices: vec![Link { href: "/login?a=1&b=2".to_owned(), label: "Example <Corp>".to_owned() }],
                 };
                 let page = pages.render(situation, Some(&format!("{language}-XX, en;q=0.5")), &context);
                 assert!(page.html.contains(&format!("lang=\"{language}\"")), "{situation} {language}");
@@ -200,6 +211,7 @@ mod tests {
                     !page.html.contains("<b>a") && !page.html.contains("{host}") && !page.html.contains("{identity}"),
                     "{situation} {language}"
                 );
+                assert!(page.html.contains("Example &lt;Corp&gt;"), "{situation} {language}");
                 assert!(page.html.contains("7f3a") && page.policy.contains("style-src 'sha256-"), "{situation} {language}");
             }
         }

@@ -70,16 +70,17 @@ fn refuse(rule: &RuleActions, known: Option<&Known>, refusal: &Refusal, exchange
         action: Some(&elsewhere),
         // From the first page there is no way back but the same page.
         secondary: (exchange.request.target.path() != "/").then_some("/"),
+        ..PageContext::default()
     };
     reply::page_reply(exchange.gateway, visitor, reply.status, "forbidden", &context)
 }
 
-/// Signs out here and at the provider, and comes back to the page, so that somebody else can sign in. Cognito leads to registered
+/// Signs out here and at the provider, and comes back to the page, so that somebody else can sign in. Only RP-initiated logout brings a state back; others lead to registered
 /// places only, which a page is not: there the person arrives at our own page for people who have signed out.
 fn way_out(rule: &RuleActions, exchange: &Exchange<'_>) -> String {
     let logout = format!("{}/logout", exchange.gateway.prefix);
-    match rule.authenticate.as_ref().map(|authenticate| authenticate.provider.logout) {
-        Some(LogoutStyle::Cognito) => logout,
+    match rule.authenticate.as_ref().map(|authenticate| &authenticate.provider.logout) {
+        Some(LogoutStyle::Cognito | LogoutStyle::Template(_)) => logout,
         Some(LogoutStyle::RpInitiated) | None => {
             format!("{logout}?return_to={}", utf8_percent_encode(&pipeline::page_of(exchange), NON_ALPHANUMERIC))
         }

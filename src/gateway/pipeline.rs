@@ -97,7 +97,7 @@ async fn authenticate(rule: &RuleActions, exchange: &mut Exchange<'_>) -> Result
     exchange.record.actions.push("authenticate");
     exchange.record.identity_provider = Some(authenticate.provider.name.clone());
     // A bad token is refused, also beside a good session: whoever sends one means it, and cannot use a redirect.
-    if let Some(tokens) = &authenticate.bearer_tokens
+    if let Some(tokens) = bearer::accepting(authenticate, exchange).await
         && let Some(known) = bearer::presented(tokens, exchange).await?
     {
         return Ok(Some(known));
@@ -110,7 +110,8 @@ async fn authenticate(rule: &RuleActions, exchange: &mut Exchange<'_>) -> Result
         exchange.record.outcome = Some("anonymous");
         return Ok(None);
     }
-    let presented = gateway.authentication.presented(authenticate, request.headers, exchange.now);
+    let (authenticate, presented) = gateway.authentication.presented_by_any(authenticate, request.headers, exchange.now);
+    exchange.record.identity_provider = Some(authenticate.provider.name.clone());
     let Presented::Session(session) = &presented else {
         return challenge(authenticate, &presented, exchange).await.map(|()| None);
     };
@@ -128,7 +129,7 @@ async fn authenticate(rule: &RuleActions, exchange: &mut Exchange<'_>) -> Result
 }
 
 /// What a request without a session gets.
-async fn challenge(authenticate: &Authenticate, presented: &Presented, exchange: &mut Exchange<'_>) -> Result<(), Reply> {
+async fn challenge(authenticate: &Arc<Authenticate>, presented: &Presented, exchange: &mut Exchange<'_>) -> Result<(), Reply> {
     let reason = match presented {
         Presented::Nothing => "AuthMissingCookie",
         Presented::Unusable => "AuthInvalidCookie",
@@ -141,7 +142,11 @@ async fn challenge(authenticate: &Authenticate, presented: &Presented, exchange:
             exchange.record.outcome = Some("anonymous");
             return Ok(());
         }
-        Decision::Redirect => endpoints::login::begin(authenticate, exchange.request.target.as_str(), exchange).await,
+        // Of an expired session it is known where the person signed in.
+        Decision::Redirect if matches!(presented, Presented::Expired(_)) => {
+            endpoints::login::begin(authenticate, exchange.request.target.as_str(), exchange).await
+        }
+        Decision::Redirect => endpoints::login::begin_any(authenticate, exchange.request.target.as_str(), exchange).await,
         Decision::Refuse => ask_to_sign_in(authenticate, reason, exchange),
     };
     if !matches!(presented, Presented::Nothing) {

@@ -49,6 +49,12 @@ impl<'a> Compact<'a> {
         })
     }
 
+    /// What the token says of itself, before anything is proven: only to find out who could prove it.
+    #[must_use]
+    pub fn unverified_claims(&self) -> Option<Map<String, Value>> {
+        json::object(&self.payload().ok()?).ok()
+    }
+
     pub(super) fn payload(&self) -> Result<Vec<u8>, VerifyError> {
         decode(self.payload)
     }

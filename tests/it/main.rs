@@ -10,6 +10,7 @@ mod authorize;
 mod authorize_configuration;
 mod bearer_tokens;
 mod behind_proxy;
+mod choose_provider;
 mod chunks;
 mod client_authentication;
 mod conditions;

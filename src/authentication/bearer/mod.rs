@@ -88,6 +88,12 @@ impl BearerTokens {
         }
     }
 
+    /// Whether a token names one of this provider's issuers, believed or not.
+    pub async fn may_be_of(&self, token: &str) -> bool {
+        let Some(claims) = Compact::parse(token).ok().and_then(|parsed| parsed.unverified_claims()) else { return false };
+        self.issuer_of_token(&claims, None).await.is_ok()
+    }
+
     /// Whoever a token with these claims would be, for a dry run: nothing of it is proven.
     pub fn identity_of_claims(&self, mut claims: Map<String, Value>) -> Result<Identity, BearerError> {
         let issuer = self.source.first_issuer().clone();

@@ -1,23 +1,20 @@
 //! `actions` of rules.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
 
 use super::Providers;
+use super::authenticate;
 use super::context::Context;
-use super::issuers;
 use super::targets::Groups;
 use super::tokens::{self, TokenSources};
-use crate::authentication::{Authenticate, OnUnauthenticatedRequest};
 use crate::config::raw::{self, Action, ActionKind, Protocol};
 use crate::config::reader::{Located, nearest_word};
 use crate::config::report::Fault;
 use crate::gateway::{FixedResponse, ForwardAction, Redirect, RoutingAction, RuleActions, Transforms, WeightedTargetGroup};
 use crate::identity_headers::ProtectedHeaders;
-use crate::session::SessionCookie;
 
 /// Names that an action may refer to.
 pub(super) struct Names {
@@ -69,13 +66,14 @@ pub(super) fn actions(context: &mut Context<'_>, raw: &Located<Vec<Action>>, pri
             ActionKind::Authorize(_) if last => {
                 misplaced(context, action, "a routing action (forward, redirect, fixed_response) comes last, and there is one", ORDER);
             }
-            ActionKind::Authenticate(raw) => authenticate = Some(self::authenticate(context, action, raw, priority, place)),
+            ActionKind::Authenticate(raw) => authenticate = Some(authenticate::compile(context, action, raw, priority, place)),
             ActionKind::JwtValidation(raw) => {
-                require_tls(context, action, place, "a token cannot be kept secret over plain http");
+                authenticate::require_tls(context, action, place, "a token cannot be kept secret over plain http");
                 jwt_validation = Some(tokens::jwt_validation(context, raw, place.references.sources));
             }
             ActionKind::Authorize(raw_action) => {
-                authorize = Some(super::authorize::policy(context, action, raw_action, groups_claim(&raw.value, place), place.references));
+                authorize =
+                    Some(super::authorize::policy(context, action, raw_action, &groups_claims(&raw.value, place), place.references));
             }
             ActionKind::Forward(raw) => routing = forward(context, action, raw, place),
             ActionKind::Redirect(raw) => routing = redirect(context, action, raw),
@@ -87,7 +85,7 @@ pub(super) fn actions(context: &mut Context<'_>, raw: &Located<Vec<Action>>, pri
     }
     let name = if priority == 0 { "default".into() } else { priority.to_string().into() };
     // What was asked for and has faults must not be left out.
-    let authenticate = authenticate.map_or(Some(None), |compiled| compiled.map(|compiled| Some(Arc::new(compiled))))?;
+    let authenticate = authenticate.map_or(Some(None), |compiled| compiled.map(Some))?;
     let jwt_validation = jwt_validation.map_or(Some(None), |compiled| compiled.map(|compiled| Some(Arc::new(compiled))))?;
     let authorize = authorize.map_or(Some(None), |compiled| compiled.map(Some))?;
     let routing = routing?;
@@ -102,22 +100,22 @@ fn tells_who_it_is(action: &ActionKind) -> bool {
     }
 }
 
-/// Where the provider of the rule keeps groups; tokens of `jwt_validation` have no provider here.
-fn groups_claim<'a>(actions: &[Action], place: &Place<'a>) -> Option<&'a str> {
-    actions.iter().find_map(|action| match &action.kind {
-        ActionKind::Authenticate(raw) => {
-            place.references.providers.get(&raw.identity_provider.value).map(|connected| &*connected.groups_claim)
-        }
+/// Where the providers of the rule keep groups; tokens of `jwt_validation` have no provider here.
+fn groups_claims<'a>(actions: &'a [Action], place: &Place<'a>) -> Vec<(&'a str, &'a str)> {
+    let providers = actions.iter().flat_map(|action| match &action.kind {
+        ActionKind::Authenticate(raw) => raw.providers(),
         ActionKind::JwtValidation(_)
         | ActionKind::Authorize(_)
         | ActionKind::Forward(_)
         | ActionKind::Redirect(_)
-        | ActionKind::FixedResponse(_) => None,
-    })
+        | ActionKind::FixedResponse(_) => &[],
+    });
+    let known = providers.filter_map(|at| Some((at.value.as_str(), place.references.providers.get(&at.value)?)));
+    known.map(|(name, connected)| (name, &*connected.groups_claim)).collect()
 }
 
 /// A name that is in the file has faults of its own, which are reported where they are.
-fn unknown(context: &mut Context<'_>, at: &Located<String>, what: &str, known: &[String]) {
+pub(super) fn unknown(context: &mut Context<'_>, at: &Located<String>, what: &str, known: &[String]) {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     if known.contains(&at.value.as_str()) {
         return;
@@ -125,76 +123,6 @@ fn unknown(context: &mut Context<'_>, at: &Located<String>, what: &str, known: &
     let hint = nearest_word(&at.value, &known)
         .unwrap_or_else(|| if known.is_empty() { "none is defined".to_owned() } else { format!("there are: {}", known.join(", ")) });
     context.error_hint(at, format!("no {what} is called {:?}", at.value), hint);
-}
-
-fn authenticate(
-    context: &mut Context<'_>,
-    action: &Action,
-    raw: &raw::Authenticate,
-    priority: u32,
-    place: &Place<'_>,
-) -> Option<Authenticate> {
-    require_tls(context, action, place, "people cannot be signed in over plain http");
-    let scope = raw.scope.as_ref().map_or("openid", |at| at.value.as_str());
-    if let Some(at) = raw.scope.as_ref().filter(|at| !at.value.split(' ').any(|scope| scope == "openid")) {
-        context.error_hint(at, "the scope lacks openid: there would be no ID token", "scope: openid email profile");
-    }
-    let timeout = raw.session_timeout.as_ref().map_or(LONGEST_SESSION, |at| at.value.0);
-    if let Some(at) = raw.session_timeout.as_ref().filter(|_| timeout.is_zero() || timeout > LONGEST_SESSION) {
-        context.error(at, "a session lasts between 1s and 7d");
-    }
-    let cookie = raw.session_cookie_name.as_ref().map_or(SessionCookie::DEFAULT_NAME, |at| at.value.as_str());
-    if let Some(at) = raw.session_cookie_name.as_ref().filter(|_| !SessionCookie::may_be_called(cookie)) {
-        context.error(at, format!("{cookie:?} cannot name the session cookie"));
-    }
-    let extra = raw.extra_params();
-    if extra.len() > 10 {
-        context.push(Fault::error(action.path.clone(), "authentication_request_extra_params has at most 10 entries").at(action.span));
-    }
-    for (name, at) in extra.iter().filter(|(name, _)| OWN_PARAMETERS.contains(&name.as_str())) {
-        context.error(at, format!("{name} is the gateway's own parameter"));
-    }
-    let Some(connected) = place.references.providers.get(&raw.identity_provider.value) else {
-        unknown(context, &raw.identity_provider, "identity provider", &place.references.names.providers);
-        return None;
-    };
-    if let Some(at) = raw.scope.as_ref().filter(|_| &**connected.provider.issuers.first() == issuers::GOOGLE)
-        && at.value.split(' ').any(|scope| scope == "offline_access")
-    {
-        context.warn(
-            at,
-            "Google refuses the scope offline_access",
-            "authentication_request_extra_params: { access_type: offline, prompt: consent }",
-        );
-    }
-    Some(Authenticate {
-        rule: priority,
-        provider: connected.provider.clone(),
-        client: connected.client.clone(),
-        on_unauthenticated_request: match raw.on_unauthenticated_request {
-            Some(raw::OnUnauthenticatedRequest::Authenticate) | None => OnUnauthenticatedRequest::Authenticate,
-            Some(raw::OnUnauthenticatedRequest::Deny) => OnUnauthenticatedRequest::Deny,
-            Some(raw::OnUnauthenticatedRequest::Allow) => OnUnauthenticatedRequest::Allow,
-        },
-        scope: scope.to_owned(),
-        cookie: SessionCookie::new(cookie),
-        session_timeout: timeout,
-        extra_params: extra.iter().map(|(name, at)| (name.clone(), at.value.value.clone())).collect(),
-        allow_cors_preflight: raw.allow_cors_preflight.unwrap_or(false),
-        bearer_tokens: raw
-            .bearer_tokens
-            .as_ref()
-            .map(|at| Arc::new(tokens::bearer_tokens(context, at, connected, place.references.sources))),
-    })
-}
-
-fn require_tls(context: &mut Context<'_>, action: &Action, place: &Place<'_>, message: &str) {
-    if place.scheme == Protocol::Http && !place.is_behind_proxy {
-        let fault = Fault::error(action.path.clone(), message)
-            .at(action.span)
-            .hint("use protocol: https, or name the TLS terminator in front in trusted_proxies");
-        context.push(fault);
-    }
 }
 
 fn forward(context: &mut Context<'_>, action: &Action, raw: &raw::Forward, place: &Place<'_>) -> Option<RoutingAction> {
@@ -270,20 +198,3 @@ fn fixed_response(context: &mut Context<'_>, raw: &raw::FixedResponse) -> Option
 }
 
 const ORDER: &str = "the order is: authenticate or jwt_validation, authorize, then forward, redirect or fixed_response";
-
-/// ALB's longest, and its default.
-const LONGEST_SESSION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
-/// Of the authorization request: the gateway sets them itself.
-pub const OWN_PARAMETERS: [&str; 10] = [
-    "client_id",
-    "redirect_uri",
-    "response_type",
-    "response_mode",
-    "scope",
-    "state",
-    "nonce",
-    "code_challenge",
-    "code_challenge_method",
-    "request",
-];

@@ -7,12 +7,12 @@ use crate::config::raw::{Action, Authorize, AuthorizeMode};
 use crate::config::reader::Located;
 use crate::config::report::Fault;
 
-/// `groups_claim` is the provider's; `None` where the provider has faults of its own.
+/// `groups_claims` are those of the rule's providers, by their names; empty where they have faults of their own.
 pub(super) fn policy(
     context: &mut Context<'_>,
     action: &Action,
     raw: &Authorize,
-    groups_claim: Option<&str>,
+    groups_claims: &[(&str, &str)],
     references: &References<'_>,
 ) -> Option<Policy> {
     if raw.allow.is_none() && raw.groups.is_none() && raw.emails.is_none() && raw.claims.sections.is_empty() {
@@ -25,7 +25,10 @@ pub(super) fn policy(
     if let Some(at) = raw.groups_claim.as_ref().filter(|_| raw.groups.is_none()) {
         context.error_hint(at, "groups_claim says where groups are, and no group is asked for", "add groups, or remove it");
     }
-    let claim = raw.groups_claim.as_ref().map_or(groups_claim.unwrap_or("groups"), |at| at.value.as_str());
+    let of_first = groups_claims.first().map_or("groups", |(_, claim)| claim);
+    let claim = raw.groups_claim.as_ref().map_or(of_first, |at| at.value.as_str());
+    let claim_of = if raw.groups_claim.is_some() { &[] } else { groups_claims };
+    let claim_of: Vec<_> = claim_of.iter().map(|(name, claim)| ((*name).into(), (*claim).into())).collect();
     let emails = raw.emails.as_ref().map(|at| emails(context, at));
     let claims: Vec<_> = raw.claims.sections.iter().map(|(name, at)| Some((name.as_str().into(), texts(context, at)?))).collect();
     let policy = Policy {
@@ -35,7 +38,7 @@ pub(super) fn policy(
         },
         // What is given and has faults must not be left out: the rest would let more people pass.
         allow: allow.map_or(Some(None), |allow| allow.map(Some))?,
-        groups: groups.map_or(Some(None), |groups| groups.map(|any_of| Some(Groups { claim: claim.into(), any_of })))?,
+        groups: groups.map_or(Some(None), |groups| groups.map(|any_of| Some(Groups { claim: claim.into(), claim_of, any_of })))?,
         emails: emails.map_or(Some(Vec::new()), |emails| emails)?,
         claims: claims.into_iter().collect::<Option<_>>()?,
     };

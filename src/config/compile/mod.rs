@@ -1,6 +1,7 @@
 //! From what the file says to what it means, reporting every fault that only meaning shows.
 
 mod actions;
+mod authenticate;
 mod authorize;
 mod certificates;
 mod client_authentication;
@@ -23,7 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use actions::OWN_PARAMETERS;
+pub use authenticate::OWN_PARAMETERS;
 pub use certificates::ServerCertificate;
 pub(super) use context::Context;
 pub use listeners::{ListenerLimits, ListenerSettings};
@@ -150,6 +151,8 @@ pub(super) struct ConnectedProvider {
     pub(super) client: Arc<dyn ProviderClient>,
     /// Where its groups are, unless a rule says otherwise.
     pub(super) groups_claim: Arc<str>,
+    /// For its authorization requests, unless a rule says otherwise.
+    pub(super) extra_params: Vec<(String, String)>,
 }
 
 pub(super) type Providers = BTreeMap<String, ConnectedProvider>;

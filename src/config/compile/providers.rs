@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::authenticate::check_extra_params;
 use super::context::Context;
 use super::{Connect, ConnectedProvider, ProviderTls, Providers, client_authentication, issuers};
 use crate::cognito::{UserPoolArn, hosted_endpoints, issuers};
@@ -25,7 +26,12 @@ pub(super) fn compile(context: &mut Context<'_>, raw: &Named<IdentityProvider>, 
         let tls = ProviderTls { authorities: authorities.as_deref(), client_certificate: certificate.as_ref() };
         match connect.provider(&provider, tls) {
             Ok(client) => {
-                providers.insert(name.clone(), ConnectedProvider { provider, client, groups_claim: groups_claim(&raw.value) });
+                let here = Located { value: (), span: raw.span, path: raw.path.clone() };
+                let extra = &raw.value.authentication_request_extra_params.sections;
+                check_extra_params(context, &here, extra);
+                let extra_params = extra.iter().map(|(name, at)| (name.clone(), at.value.value.clone())).collect();
+                let groups_claim = groups_claim(&raw.value);
+                providers.insert(name.clone(), ConnectedProvider { provider, client, groups_claim, extra_params });
             }
             Err(error) => match &raw.value.ca_certificates {
                 Some(at) => context.error(at, error),

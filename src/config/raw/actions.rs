@@ -63,8 +63,10 @@ pub(in crate::config) enum ActionKind {
 section! {
     /// Signs people in.
     pub struct Authenticate {
-        /// A name under identity_providers.
-        identity_provider: Located<String>,
+        /// A name under identity_providers. This, or identity_providers.
+        identity_provider: Option<Located<String>>,
+        /// Several of them: the person chooses.
+        identity_providers: Located<Vec<Located<String>>>,
         /// Default authenticate.
         on_unauthenticated_request: Option<OnUnauthenticatedRequest>,
         /// Space-separated. Default openid.
@@ -80,7 +82,7 @@ section! {
         /// Also accepts Authorization: Bearer on this rule.
         bearer_tokens: Option<Located<BearerTokens>>,
     }
-    later: ["identity_providers", "idle_timeout"]
+    later: ["idle_timeout"]
 }
 
 words! {
@@ -234,6 +236,11 @@ fn one_key<'n>(node: &'n Node, reader: &mut Reader<'_>, known: &[&'static str], 
 }
 
 impl Authenticate {
+    /// The one, or the several.
+    pub(in crate::config) fn providers(&self) -> &[Located<String>] {
+        self.identity_provider.as_ref().map_or(&self.identity_providers.value, std::slice::from_ref)
+    }
+
     /// In the order of their names.
     pub(in crate::config) fn extra_params(&self) -> &BTreeMap<String, Located<Located<String>>> {
         &self.authentication_request_extra_params.sections

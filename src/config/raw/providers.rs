@@ -1,6 +1,6 @@
 //! `identity_providers`.
 
-use super::{Certificate, Secret};
+use super::{Certificate, Named, Secret};
 use crate::config::reader::Located;
 
 section! {
@@ -54,6 +54,8 @@ section! {
         logout_url: Option<Located<String>>,
         /// The claim that holds a person's groups. Default groups; cognito: cognito:groups.
         groups_claim: Option<Located<String>>,
+        /// Added to each authorization request of this provider; at most 10. A rule's own win.
+        authentication_request_extra_params: Named<Located<String>>,
         /// PEM; believed instead of the system's authorities.
         ca_certificates: Option<Located<String>>,
         /// Accepts http:// elsewhere than on loopback. For test networks only.

@@ -7,11 +7,12 @@ use crate::gateway::{AuthenticationEvent, Exchange, Reply, reply};
 pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
     let (authentication, request) = (&exchange.gateway.authentication, exchange.request);
     let query = request.target.query().unwrap_or_default();
-    let (login, response) = match authentication.open_callback(query, &request.origin(), request.headers, exchange.now) {
+    let called = format!("{}{}", request.origin(), request.target.path());
+    let (login, response) = match authentication.open_callback(query, &called, request.headers, exchange.now) {
         Ok(opened) => opened,
         Err(failure) => return refuse(failure, exchange),
     };
-    let Some(authenticate) = super::rule(exchange.listener, login.rule) else {
+    let Some(authenticate) = super::beginner(exchange.listener, &login) else {
         return refuse(CallbackFailure { error: CallbackError::OtherRule, login: Some(Box::new(login)) }, exchange);
     };
     exchange.record.identity_provider = Some(authenticate.provider.name.clone());
@@ -44,10 +45,12 @@ fn refuse(failure: CallbackFailure, exchange: &mut Exchange<'_>) -> Reply {
         _ => (exchange.listener.authenticating().next().map_or(0, |authenticate| authenticate.rule), "/"),
     };
     let again = login::url(exchange.gateway, priority, return_to);
+    // Where there are several providers, another one may do better.
+    let again = if login.as_ref().is_some_and(|login| login.own_redirect_uri) { again + "&choose=true" } else { again };
     exchange.refuse(reply::for_callback(&error), Some(&again))
 }
 
 fn is_signed_in(login: &LoginState, exchange: &Exchange<'_>) -> bool {
     let presented = |authenticate| exchange.gateway.authentication.presented(authenticate, exchange.request.headers, exchange.now);
-    super::rule(exchange.listener, login.rule).is_some_and(|authenticate| matches!(presented(authenticate), Presented::Session(_)))
+    super::beginner(exchange.listener, login).is_some_and(|authenticate| matches!(presented(authenticate), Presented::Session(_)))
 }

@@ -1,33 +1,70 @@
-//! `/oauth2/login`: the start of a login by a link, from our own pages and the `login_url` of a 401.
+//! `/oauth2/login`: the start of a login by a link, from our own pages and the `login_url` of a 401; where a rule has several providers,
+//! the page to choose from.
+
+use std::sync::Arc;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::rule;
-use crate::authentication::Authenticate;
+use crate::authentication::{Authenticate, chosen, remember_choice};
+use crate::gateway::pages::{Link, PageContext};
 use crate::gateway::{Exchange, Gateway, Reply, reply};
-use crate::message::RequestTarget;
+use crate::message::{RequestTarget, shows_page};
 
 /// The link for a rule. It carries nothing that would let its writer choose scope, client or redirect URI (threat F20).
 pub(in crate::gateway) fn url(gateway: &Gateway, rule: u32, return_to: &str) -> String {
     format!("{}/login?rule={rule}&return_to={}", gateway.prefix, utf8_percent_encode(return_to, NON_ALPHANUMERIC))
 }
 
+/// The same after a failure: where there are several providers, another one may do better.
+pub(in crate::gateway) fn url_again(authenticate: &Authenticate, gateway: &Gateway, return_to: &str) -> String {
+    let choose = if authenticate.own_redirect_uri { "&choose=true" } else { "" };
+    url(gateway, authenticate.rule, return_to) + choose
+}
+
 pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
     let mut priority = None;
     let mut return_to = None;
+    let mut provider = None;
+    let mut asks = false;
     for (name, value) in form_urlencoded::parse(exchange.request.target.query().unwrap_or_default().as_bytes()) {
         match &*name {
             "rule" => priority = value.parse().ok(),
             // Only a path of this origin, in normal form: it cannot name another host.
             "return_to" => return_to = RequestTarget::parse(value.as_bytes()).ok().map(|target| target.as_str().to_owned()),
+            "identity_provider" => provider = Some(value.into_owned()),
+            "choose" => asks = true,
             _ => {}
         }
     }
     let listener = exchange.listener;
     let authenticate = priority.and_then(|priority| rule(listener, priority)).or_else(|| listener.authenticating().next());
-    match authenticate {
-        Some(authenticate) => begin(authenticate, return_to.as_deref().unwrap_or("/"), exchange).await,
-        None => reply::plain_reply(exchange.gateway, exchange.visitor(), 404, "not_found", None),
+    let Some(authenticate) = authenticate else {
+        return reply::plain_reply(exchange.gateway, exchange.visitor(), 404, "not_found", None);
+    };
+    let return_to = return_to.as_deref().unwrap_or("/");
+    let named = provider.and_then(|name| authenticate.ways().find(|way| *way.provider.name == *name));
+    match named {
+        Some(way) if authenticate.is_choice() => begin(way, return_to, exchange).await.with_cookies([remember_choice(&way.provider.name)]),
+        _ => match chosen(authenticate, exchange.request.headers).filter(|_| !asks) {
+            Some(way) => begin(way, return_to, exchange).await,
+            None if authenticate.is_choice() => choices(authenticate, return_to, exchange),
+            None => begin(authenticate, return_to, exchange).await,
+        },
+    }
+}
+
+/// To the provider that the person has chosen before, or to the page to choose from.
+pub(in crate::gateway) async fn begin_any(authenticate: &Arc<Authenticate>, return_to: &str, exchange: &mut Exchange<'_>) -> Reply {
+    if !authenticate.is_choice() {
+        return begin(authenticate, return_to, exchange).await;
+    }
+    match chosen(authenticate, exchange.request.headers) {
+        Some(way) => begin(way, return_to, exchange).await,
+        None => {
+            exchange.record.outcome = Some("redirected");
+            Reply::redirect(302, &exchange.own_url(&url(exchange.gateway, authenticate.rule, return_to)))
+        }
     }
 }
 
@@ -40,8 +77,28 @@ pub(in crate::gateway) async fn begin(authenticate: &Authenticate, return_to: &s
             Reply::redirect(302, &start.location).with_cookies([start.set_cookie])
         }
         Err(error) => {
-            let again = url(exchange.gateway, authenticate.rule, return_to);
+            let again = url_again(authenticate, exchange.gateway, return_to);
             exchange.refuse(reply::for_login(&error), Some(&again))
         }
     }
+}
+
+/// One link for each provider, by the name that a person knows.
+fn choices(authenticate: &Arc<Authenticate>, return_to: &str, exchange: &Exchange<'_>) -> Reply {
+    let visitor = exchange.visitor();
+    let link = |way: &Arc<Authenticate>| {
+        let name = utf8_percent_encode(&way.provider.name, NON_ALPHANUMERIC);
+        let href = format!("{}&identity_provider={name}", url(exchange.gateway, way.rule, return_to));
+        Link { href, label: way.provider.display_name.clone() }
+    };
+    let choices: Vec<Link> = authenticate.ways().map(link).collect();
+    if !shows_page(visitor.headers) {
+        let listed: Vec<_> = choices
+            .iter()
+            .map(|choice| serde_json::json!({"display_name": choice.label, "login_url": exchange.own_url(&choice.href)}))
+            .collect();
+        return Reply::json(200, &serde_json::json!({"identity_providers": listed}));
+    }
+    let context = PageContext { host: visitor.host, request_id: visitor.request_id, choices, ..PageContext::default() };
+    reply::page_reply(exchange.gateway, visitor, 200, "choose_provider", &context)
 }

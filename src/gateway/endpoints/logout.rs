@@ -2,7 +2,7 @@
 
 use http::header::{HeaderValue, SET_COOKIE};
 
-use crate::authentication::{Authenticate, LogoutState};
+use crate::authentication::{Authenticate, LogoutState, forget_choice};
 use crate::gateway::known_sessions::Known;
 use crate::gateway::pages::PageContext;
 use crate::gateway::{Exchange, ListenerRules, Reply, reply};
@@ -37,7 +37,7 @@ pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
         Some(location) => Reply::redirect(if *request.method == http::Method::POST { 303 } else { 302 }, &location),
         None => signed_out(exchange),
     };
-    without_cookies(reply, exchange.listener)
+    without_cookies(reply, exchange.listener).with_cookies([forget_choice()])
 }
 
 /// Where the provider ends its own session. When it cannot be asked where that is, the session here has ended all the same.

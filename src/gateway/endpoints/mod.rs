@@ -10,7 +10,7 @@ mod session;
 use std::sync::Arc;
 
 use super::{Exchange, Gateway, ListenerRules, Reply, reply};
-use crate::authentication::{Authenticate, Presented, ProtectedResource, WELL_KNOWN};
+use crate::authentication::{Authenticate, LoginState, Presented, ProtectedResource, WELL_KNOWN};
 use crate::message::{Malformed, RequestView, Scheme};
 use crate::session::OpenedSession;
 
@@ -34,6 +34,7 @@ pub(super) fn find<'a>(gateway: &Gateway, listener: &'a ListenerRules, request: 
     let path = request.target.path().strip_prefix(gateway.prefix.as_str())?;
     let endpoint = match path {
         "/idpresponse" => Endpoint::IdpResponse,
+        own if own.starts_with("/idpresponse/") => Endpoint::IdpResponse,
         "/login" => Endpoint::Login,
         "/logout" => Endpoint::Logout,
         "/jwks.json" => Endpoint::JwksJson,
@@ -79,9 +80,14 @@ fn resource<'a>(listener: &'a ListenerRules, request: &RequestView<'a>) -> Optio
     listener.protected_resources().map(|resource| &**resource).find(|resource| resource.is_at(request.authority.as_str(), path))
 }
 
-/// The rule that began a login, or that a link names.
+/// The rule that a link names.
 fn rule(listener: &ListenerRules, priority: u32) -> Option<&Arc<Authenticate>> {
     listener.authenticating().find(|authenticate| authenticate.rule == priority)
+}
+
+/// The rule, and the provider of it, that began a login.
+fn beginner<'a>(listener: &'a ListenerRules, login: &LoginState) -> Option<&'a Arc<Authenticate>> {
+    listener.authenticating().find(|authenticate| authenticate.rule == login.rule && *authenticate.provider.name == login.provider)
 }
 
 /// Sessions of this listener's rules that the browser holds: one for each cookie name and provider.
