@@ -74,12 +74,13 @@ fn refuse(rule: &RuleActions, known: Option<&Known>, refusal: &Refusal, exchange
     reply::page_reply(exchange.gateway, visitor, reply.status, "forbidden", &context)
 }
 
-/// Signs out here and at the provider, and comes back to the page, so that somebody else can sign in. Cognito leads to registered
-/// places only, which a page is not: there the person arrives at our own page for people who have signed out.
+/// Signs out here and at the provider, and comes back to the page, so that somebody else can sign in. Cognito and providers with a way
+/// of their own lead to registered places only, which a page is not: there the person arrives at our own page for people who have
+/// signed out.
 fn way_out(rule: &RuleActions, exchange: &Exchange<'_>) -> String {
     let logout = format!("{}/logout", exchange.gateway.prefix);
-    match rule.authenticate.as_ref().map(|authenticate| authenticate.provider.logout) {
-        Some(LogoutStyle::Cognito) => logout,
+    match rule.authenticate.as_ref().map(|authenticate| &authenticate.provider.logout) {
+        Some(LogoutStyle::Cognito | LogoutStyle::Template(_)) => logout,
         Some(LogoutStyle::RpInitiated) | None => {
             format!("{logout}?return_to={}", utf8_percent_encode(&pipeline::page_of(exchange), NON_ALPHANUMERIC))
         }
