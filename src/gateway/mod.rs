@@ -2,6 +2,7 @@
 //!
 //! `pipeline` is the table of contents; `reply` is where every failure becomes an answer.
 
+mod answer;
 mod bearer;
 mod endpoints;
 mod exchange;
@@ -21,6 +22,7 @@ mod transform;
 use http::HeaderMap;
 use ipnet::IpNet;
 
+pub use answer::Reply;
 pub use exchange::Exchange;
 pub use hosts::HostNames;
 pub use known_sessions::KnownSessions;
@@ -29,7 +31,7 @@ pub use pages::{PageError, Pages, SITUATIONS};
 pub use pipeline::{Forward, handle};
 pub use record::{AuthenticationEvent, Authorized, Record, TokenEvent};
 pub use redirect::{Redirect, RedirectError};
-pub use reply::{Reply, TargetFailure, Verdict, Visitor, for_malformed, for_refusal, for_target, for_transform};
+pub use reply::{TargetFailure, Verdict, Visitor, for_malformed, for_refusal, for_target, for_transform};
 pub use rule::{FixedResponse, RoutingAction, RuleActions};
 pub use target_group::{
     Algorithm, Balance, ClientCertificate, ForwardAction, HealthCheck, Outstanding, ProtocolVersion, STICKINESS_COOKIES, Stickiness,

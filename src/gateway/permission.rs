@@ -70,13 +70,13 @@ fn refuse(rule: &RuleActions, known: Option<&Known>, refusal: &Refusal, exchange
         action: Some(&elsewhere),
         // From the first page there is no way back but the same page.
         secondary: (exchange.request.target.path() != "/").then_some("/"),
-        ..PageContext::default()
     };
     reply::page_reply(exchange.gateway, visitor, reply.status, "forbidden", &context)
 }
 
-/// Signs out here and at the provider, and comes back to the page, so that somebody else can sign in. Only RP-initiated logout brings a state back; others lead to registered
-/// places only, which a page is not: there the person arrives at our own page for people who have signed out.
+/// Signs out here and at the provider, and comes back to the page, so that somebody else can sign in. Cognito and providers with a way
+/// of their own lead to registered places only, which a page is not: there the person arrives at our own page for people who have
+/// signed out.
 fn way_out(rule: &RuleActions, exchange: &Exchange<'_>) -> String {
     let logout = format!("{}/logout", exchange.gateway.prefix);
     match rule.authenticate.as_ref().map(|authenticate| &authenticate.provider.logout) {

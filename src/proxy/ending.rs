@@ -160,7 +160,7 @@ impl LastLine {
     }
 
     /// The line is written as that of any other request.
-    pub(super) fn withdraw(mut self) {
+    pub(super) fn forgo(mut self) {
         self.0 = None;
     }
 }

@@ -170,7 +170,7 @@ impl ProxyHttp for Proxy {
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut RequestContext) {
         if let Some(line) = context.last_line.take() {
-            line.withdraw();
+            line.forgo();
         }
         let entry = logging::entry(session, context, self.clock.now_in_microseconds());
         self.metrics.request(&entry);

@@ -326,3 +326,17 @@ fn programs_with_tokens_are_asked_about_too() {
     }
     assert_eq!(bearer::ask(&world, "/jwt/x", &[]).status(), 401);
 }
+
+#[test]
+fn where_a_sign_out_leads_to_registered_places_only_the_way_out_names_no_page() {
+    let world = World::start_with(|plan| {
+        let logout = "https://login.example.com/v2/logout?client_id={client_id}&returnTo={return_to}";
+        plan.configuration["identity_providers"]["op"]["logout_url"] = json!(logout);
+        guarded(plan, 5, "/staff", "authenticate", &json!({"groups": ["staff"]}));
+    });
+    let mut bob = person(&world, "bob", json!({"groups": ["guests"]}));
+    let page = bob.get("/staff");
+    assert_eq!(page.status(), 403);
+    let text = page.text().replace("&#x2f;", "/");
+    assert!(text.contains("href=\"/oauth2/logout\"") && !text.contains("return_to"), "{text}");
+}
