@@ -70,6 +70,7 @@ fn refuse(rule: &RuleActions, known: Option<&Known>, refusal: &Refusal, exchange
         action: Some(&elsewhere),
         // From the first page there is no way back but the same page.
         secondary: (exchange.request.target.path() != "/").then_some("/"),
+        ..PageContext::default()
     };
     reply::page_reply(exchange.gateway, visitor, reply.status, "forbidden", &context)
 }
