@@ -57,6 +57,11 @@ async function makeGateway(overrides) {
       for (const { authenticate } of [...rules.flatMap(({ actions }) => actions), ...defaultActions]) {
         if (authenticate) authenticate.scope = 'openid email';
       }
+      rules.push({
+        priority: 40,
+        conditions: [{ path_pattern: ['/api/*'] }],
+        actions: [{ authenticate: { identity_provider: 'provider', bearer_tokens: { client_ids: [pool.clientId] } } }, { forward: 'app' }],
+      });
       return configuration;
     },
   });
@@ -115,6 +120,20 @@ test('a person of the pool arrives at the target with groups, and leaves through
   assert.deepEqual(hostedPages.signOuts, [{ client_id: pool.clientId, logout_uri: gateway.url('/oauth2/logout') }]);
   assert.deepEqual((await gatewayCookies(person, gateway.origin)).filter(({ name }) => name.startsWith('AWSELB')), []);
   await person.close();
+});
+
+test('the pool\'s access tokens pass by their client, its ID tokens do not, and groups arrive', async () => {
+  const { idToken, accessToken } = await moto.tokens(pool);
+  const claims = JSON.parse(Buffer.from(accessToken.split('.')[1], 'base64url'));
+  assert.ok(!('aud' in claims) && claims.client_id === pool.clientId && claims.token_use === 'access', 'as Cognito writes them');
+  const ask = (token) => gateway.get('/api/x', { Authorization: `Bearer ${token}` });
+  assert.equal((await ask(accessToken)).status, 200);
+  const { headers } = target.request('/api/x');
+  assert.equal(headers['x-amzn-oidc-identity'], claims.sub);
+  assert.deepEqual(headers['x-auth-groups'].split(',').sort(), PERSON.groups.toSorted());
+  const refused = await ask(idToken);
+  assert.equal(refused.status, 401);
+  assert.match(refused.headers['www-authenticate'], /^Bearer .*error="invalid_token"/);
 });
 
 async function using(made, story) {

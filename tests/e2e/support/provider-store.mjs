@@ -18,7 +18,7 @@ export class ProviderStore {
       }
 
       async upsert(id, payload, expiresIn) {
-        if (['AuthorizationCode', 'AccessToken', 'RefreshToken'].includes(this.model)) issued.add(id);
+        if (['AuthorizationCode', 'AccessToken', 'ClientCredentials', 'RefreshToken'].includes(this.model)) issued.add(id);
         records.set(`${this.model}:${id}`, { payload, end: expiresIn ? Date.now() + expiresIn * 1000 : Infinity });
       }
 
