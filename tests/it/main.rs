@@ -33,6 +33,7 @@ mod import_properties;
 mod import_templates;
 mod interim_answers;
 mod introspection;
+mod json_torture;
 mod jwt_validation;
 mod key_sets;
 mod known_tokens;

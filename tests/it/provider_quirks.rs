@@ -7,7 +7,7 @@ use crate::support::answer::Answer;
 use crate::support::bearer::{self, AUDIENCE, accepted, refused, token};
 use crate::support::behaviour::put;
 use crate::support::client::parameter;
-use crate::support::gateway::serve_refused;
+use crate::support::gateway::{Plan, serve_refused};
 use crate::support::jose::Key;
 use crate::support::oracles::{accepts_login, attempt, is_signed_out, no_session, sign_in};
 use crate::support::provider::Provider;
@@ -155,21 +155,39 @@ fn google_an_address_in_the_domain_is_no_account_of_the_domain() {
     no_session(&world, &mut browser, &callback, (&[403], "AuthForbiddenDomain"), "an address only");
 }
 
+/// What `check` prints for a gateway with this provider.
+fn checked(provider: &Value, change: impl FnOnce(&mut Plan)) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let mut plan = Plan::new(9, provider, &Secrets::default());
+    change(&mut plan);
+    let file = folder.path().join("vestibule.yaml");
+    std::fs::write(&file, plan.configuration.to_string()).unwrap();
+    let output = crate::support::gateway::vestibule().args(["check", "--config"]).arg(&file).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[test]
 fn google_refuses_offline_access_and_check_says_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let (mut provider, secrets) = (json!({"type": "oidc", "issuer": "https://accounts.google.com", "client_id": "c"}), Secrets::default());
-    let mut warned = |issuer: &str| {
-        provider["issuer"] = json!(issuer);
-        let mut plan = crate::support::gateway::Plan::new(9, &provider, &secrets);
-        plan.authentication()["scope"] = json!("openid offline_access");
-        let file = folder.path().join("vestibule.yaml");
-        std::fs::write(&file, plan.configuration.to_string()).unwrap();
-        let output = crate::support::gateway::vestibule().args(["check", "--config"]).arg(&file).output().unwrap();
-        String::from_utf8(output.stdout).unwrap().contains("Google refuses the scope offline_access")
-    };
-    assert!(warned("https://accounts.google.com"));
-    assert!(!warned("https://login.example.com"));
+    for (issuer, warns) in [("https://accounts.google.com", true), ("https://login.example.com", false)] {
+        let provider = json!({"type": "oidc", "issuer": issuer, "client_id": "c"});
+        let report = checked(&provider, |plan| plan.authentication()["scope"] = json!("openid offline_access"));
+        assert_eq!(report.contains("Google refuses the scope offline_access"), warns, "{report}");
+    }
+}
+
+#[test]
+fn google_without_domains_lets_everybody_in_and_check_says_so() {
+    let open = json!({"type": "oidc", "issuer": "https://accounts.google.com", "client_id": "c"});
+    let words = "everybody with a Google account may sign in";
+    assert!(checked(&open, |_| {}).contains(words));
+    let mut closed = open.clone();
+    closed["hosted_domains"] = json!(["example.com"]);
+    assert!(!checked(&closed, |_| {}).contains(words));
+    let report = checked(&open, |plan| {
+        plan.listener()["rules"] = json!([]);
+        plan.listener()["default_actions"].as_array_mut().unwrap().insert(1, json!({"authorize": {"emails": ["*@example.com"]}}));
+    });
+    assert!(!report.contains(words), "{report}");
 }
 
 #[test]

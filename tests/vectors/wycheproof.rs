@@ -88,3 +88,9 @@ fn t32_t33_t34_t35_signatures_of_wycheproof_are_judged_as_it_does() {
 fn t29_t30_t31_keys_of_wycheproof_are_judged_as_it_does() {
     run(include_str!("wycheproof/json_web_key_test.json"), 26);
 }
+
+/// Signatures, and encrypted tokens: of those none is one for us.
+#[test]
+fn t37_what_wycheproof_encrypts_or_signs_with_shared_keys_is_refused() {
+    run(include_str!("wycheproof/json_web_crypto_test.json"), 83);
+}

@@ -8,6 +8,7 @@ use http::HeaderValue;
 use super::Providers;
 use super::authenticate;
 use super::context::Context;
+use super::issuers;
 use super::targets::Groups;
 use super::tokens::{self, TokenSources};
 use crate::config::raw::{self, Action, ActionKind, Protocol};
@@ -89,6 +90,12 @@ pub(super) fn actions(context: &mut Context<'_>, raw: &Located<Vec<Action>>, pri
     let jwt_validation = jwt_validation.map_or(Some(None), |compiled| compiled.map(|compiled| Some(Arc::new(compiled))))?;
     let authorize = authorize.map_or(Some(None), |compiled| compiled.map(Some))?;
     let routing = routing?;
+    if let (Some(authenticate), None, Some(action)) = (&authenticate, &authorize, raw.value.first())
+        && authenticate.ways().any(|way| **way.provider.issuers.first() == *issuers::GOOGLE && way.provider.hosted_domains.is_empty())
+    {
+        let fault = Fault::warning(action.path.clone(), "everybody with a Google account may sign in").at(action.span);
+        context.push(fault.hint("hosted_domains of the provider, or an authorize action"));
+    }
     sound.then_some(RuleActions { name, priority, authenticate, jwt_validation, authorize, routing, transforms: Transforms::default() })
 }
 
