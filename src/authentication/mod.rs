@@ -10,6 +10,7 @@ mod login_state;
 mod logout;
 mod port;
 mod session_check;
+mod socket_origin;
 mod unauthenticated;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub use login_state::{LOGIN_LIFETIME, LoginState};
 pub use logout::{LogoutState, ReturnPlaces};
 pub use port::{KeySource, ProviderClient, ProviderClientError};
 pub use session_check::{Presented, SessionOver, SessionTerm, identify};
+pub use socket_origin::AllowedOrigins;
 pub use unauthenticated::{Decision, OnUnauthenticatedRequest, decide, is_cors_preflight};
 
 use crate::provider::Provider;
@@ -47,6 +49,8 @@ pub struct Authenticate {
     pub extra_params: Vec<(String, String)>,
     /// A real preflight passes, bare.
     pub allow_cors_preflight: bool,
+    /// Where WebSockets may be opened from, beside the listener's own hosts.
+    pub allowed_origins: AllowedOrigins,
     /// Tokens that are as good as a session.
     pub bearer_tokens: Option<Arc<BearerTokens>>,
 }

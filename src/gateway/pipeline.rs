@@ -111,6 +111,9 @@ async fn authenticate(rule: &RuleActions, exchange: &mut Exchange<'_>) -> Result
     let Presented::Session(session) = &presented else {
         return challenge(authenticate, &presented, exchange).await.map(|()| None);
     };
+    if !authenticate.allowed_origins.permit(request.headers, |host| exchange.listener.hosts.serve(host)) {
+        return Err(exchange.refuse(reply::foreign_origin(), None));
+    }
     let known = gateway.known.get(session.id);
     exchange.record.session_was_known = Some(known.is_some());
     let known = match known {

@@ -160,7 +160,7 @@ impl LastLine {
     }
 
     /// The line is written as that of any other request.
-    pub(super) fn is_not_needed(mut self) {
+    pub(super) fn discard(mut self) {
         self.0 = None;
     }
 }

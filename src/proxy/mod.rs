@@ -4,6 +4,7 @@ mod context;
 mod dry_run;
 mod ending;
 mod forwarding;
+mod held_writes;
 mod logging;
 mod reading;
 mod target_tls;
@@ -88,8 +89,12 @@ impl ProxyHttp for Proxy {
         }
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
-        forwarding::peer(context, &self.target_identities, &self.entropy, self.clock.now())
+    async fn upstream_peer(&self, session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
+        let mut peer = forwarding::peer(context, &self.target_identities, &self.entropy, self.clock.now())?;
+        if session.is_upgrade_req() {
+            forwarding::hold_writes(&mut peer);
+        }
+        Ok(peer)
     }
 
     fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, context: &mut RequestContext, mut error: Box<Error>) -> Box<Error> {
@@ -170,7 +175,7 @@ impl ProxyHttp for Proxy {
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut RequestContext) {
         if let Some(line) = context.last_line.take() {
-            line.is_not_needed();
+            line.discard();
         }
         let entry = logging::entry(session, context, self.clock.now_in_microseconds());
         self.metrics.request(&entry);

@@ -10,7 +10,7 @@ use super::Providers;
 use super::context::Context;
 use super::targets::Groups;
 use super::tokens::{self, TokenSources};
-use crate::authentication::{Authenticate, OnUnauthenticatedRequest};
+use crate::authentication::{AllowedOrigins, Authenticate, OnUnauthenticatedRequest};
 use crate::config::raw::{self, Action, ActionKind, Protocol};
 use crate::config::reader::{Located, nearest_word};
 use crate::config::report::Fault;
@@ -141,6 +141,7 @@ fn authenticate(
         session_timeout: timeout,
         extra_params: extra.iter().map(|(name, at)| (name.clone(), at.value.value.clone())).collect(),
         allow_cors_preflight: raw.allow_cors_preflight.unwrap_or(false),
+        allowed_origins: allowed_origins(context, &raw.allowed_origins),
         bearer_tokens: raw
             .bearer_tokens
             .as_ref()
@@ -155,6 +156,16 @@ fn require_tls(context: &mut Context<'_>, action: &Action, place: &Place<'_>, me
             .hint("use protocol: https, or name the TLS terminator in front in trusted_proxies");
         context.push(fault);
     }
+}
+
+fn allowed_origins(context: &mut Context<'_>, raw: &[Located<String>]) -> AllowedOrigins {
+    let mut allowed = AllowedOrigins::default();
+    for at in raw {
+        if !allowed.add(&at.value) {
+            context.error_hint(at, format!("{:?} is no origin", at.value), "https://www.example.com, without a path; \"*\" for any");
+        }
+    }
+    allowed
 }
 
 fn forward(context: &mut Context<'_>, action: &Action, raw: &raw::Forward, place: &Place<'_>) -> Option<RoutingAction> {
