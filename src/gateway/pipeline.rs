@@ -46,6 +46,7 @@ pub async fn handle(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
             exchange.record.actions.push("forward");
             let (gateway, request) = (exchange.gateway, exchange.request);
             let rewritten = rule.transforms.apply(request.authority, request.target);
+            exchange.record.transform_status = rewritten.as_ref().map_or_else(|error| Some(error.status()), Rewritten::status);
             let rewritten = rewritten.map_err(|error| exchange.refuse(reply::for_transform(error), None))?;
             let secrets = &gateway.authentication;
             match action.decide(&secrets.sealer, &secrets.entropy, request.headers, exchange.now) {

@@ -7,7 +7,7 @@ use http::header::USER_AGENT;
 use pingora::proxy::Session;
 
 use super::context::RequestContext;
-use crate::message::Scheme;
+use crate::message::{RequestTarget, Scheme};
 use crate::telemetry::Entry;
 
 pub(super) fn entry(session: &Session, context: &mut RequestContext, finished_at: u64) -> Entry {
@@ -18,6 +18,9 @@ pub(super) fn entry(session: &Session, context: &mut RequestContext, finished_at
     let status = context.status.or_else(|| session.response_written().map(|response| response.status.as_u16())).unwrap_or(0);
     let scheme = context.forwarded.as_ref().map_or(Scheme::Http, |forwarded| forwarded.scheme);
     let mut record = std::mem::take(&mut context.record);
+    let rewritten = context.forward.as_ref().map(|forward| &forward.rewritten);
+    // What held a code still holds it when it has been rewritten.
+    let masks_query = record.masks_query || context.target.as_ref().is_some_and(|target| may_hold_a_code(context, target));
     if record.actions.last() == Some(&"redirect") {
         record.redirect_url =
             session.response_written().and_then(|response| response.headers.get("location")?.to_str().ok().map(str::to_owned));
@@ -36,7 +39,11 @@ pub(super) fn entry(session: &Session, context: &mut RequestContext, finished_at
         received_bytes: session.body_bytes_read(),
         sent_bytes: session.body_bytes_sent(),
         method: header.method.as_str().chars().take(64).collect(),
-        url: url(context, scheme, record.masks_query),
+        url: url(context, scheme, masks_query),
+        transformed_host: rewritten.and_then(|rewritten| rewritten.authority.as_ref()).map(|authority| authority.as_str().to_owned()),
+        transformed_uri: rewritten
+            .and_then(|rewritten| rewritten.target.as_ref())
+            .map(|target| path_and_query(context, target, masks_query)),
         version: match header.version {
             Version::HTTP_2 => "HTTP/2.0",
             Version::HTTP_10 => "HTTP/1.0",
@@ -60,14 +67,22 @@ pub(super) fn entry(session: &Session, context: &mut RequestContext, finished_at
 fn url(context: &RequestContext, scheme: Scheme, masks_query: bool) -> String {
     let Some(authority) = &context.authority else { return "-".to_owned() };
     let port = authority.port().unwrap_or(scheme.default_port());
-    let (path, query) = context.target.as_ref().map_or(("/-", None), |target| (target.path(), target.query()));
-    match query {
-        Some(query) if masks_query || path.starts_with(context.gateway.prefix.as_str()) || looks_like_a_callback(query) => {
-            format!("{}://{}:{port}{path}?[masked]", scheme.as_str(), authority.host())
-        }
-        Some(query) => format!("{}://{}:{port}{path}?{query}", scheme.as_str(), authority.host()),
-        None => format!("{}://{}:{port}{path}", scheme.as_str(), authority.host()),
+    let rest = context.target.as_ref().map_or_else(|| "/-".to_owned(), |target| path_and_query(context, target, masks_query));
+    format!("{}://{}:{port}{rest}", scheme.as_str(), authority.host())
+}
+
+fn path_and_query(context: &RequestContext, target: &RequestTarget, masks_query: bool) -> String {
+    let path = target.path();
+    match target.query() {
+        Some(_) if masks_query || may_hold_a_code(context, target) => format!("{path}?[masked]"),
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
     }
+}
+
+fn may_hold_a_code(context: &RequestContext, target: &RequestTarget) -> bool {
+    let is_own = target.path().starts_with(context.gateway.prefix.as_str());
+    target.query().is_some_and(|query| is_own || looks_like_a_callback(query))
 }
 
 /// A callback under another spelling of its path, or another gateway's, is no place for a code either.
