@@ -4,6 +4,7 @@
 
 mod support;
 
+mod alb_behaviours;
 mod authorization_request;
 mod authorization_response;
 mod bearer_tokens;
