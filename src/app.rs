@@ -1,4 +1,8 @@
-//! Wires everything: the only file that names every floor.
+//! Wires everything: with `reload`, the only file that names every floor.
+
+mod reload;
+
+pub use reload::ReloadError;
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -14,7 +18,7 @@ use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use pingora::services::Service as _;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use crate::admin::{self, Admin};
@@ -96,20 +100,29 @@ fn load_with(options: &Options, load: impl FnOnce(&dyn Connect) -> (Option<Compi
 /// Makes connections while a configuration is compiled, and keeps them for whoever runs it.
 pub struct Connector {
     observer: Observer,
+    /// Of a configuration that runs: what has been fetched from a provider is good for the next one too.
+    before: Connections,
     made: RefCell<Connections>,
 }
 
 /// To everything that signs tokens which count here.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Connections {
     pub providers: Vec<(Arc<Provider>, Arc<ProviderConnection>)>,
     /// By issuer.
     pub key_sets: Vec<(Arc<str>, Arc<KeyConnection>)>,
+    /// Authorities of each provider, and URL and authorities of each key set, in the same order.
+    believed: Vec<Option<Vec<u8>>>,
+    asked: Vec<(String, Option<Vec<u8>>)>,
 }
 
 impl Connector {
     pub fn new(observer: Observer) -> Self {
-        Self { observer, made: RefCell::default() }
+        Self::after(observer, Connections::default())
+    }
+
+    fn after(observer: Observer, before: Connections) -> Self {
+        Self { observer, before, made: RefCell::default() }
     }
 
     pub fn into_connections(self) -> Connections {
@@ -119,27 +132,50 @@ impl Connector {
 
 impl Connect for Connector {
     fn provider(&self, provider: &Arc<Provider>, authorities: Option<&[u8]>) -> Result<Arc<dyn ProviderClient>, String> {
-        let tls = client_config(authorities).map_err(|error| error.to_string())?;
-        let connection = ProviderConnection::new(provider.clone(), tls, self.observer.clone()).map_err(|error| error.to_string())?;
-        self.made.borrow_mut().providers.push((provider.clone(), connection.clone()));
+        let mut known = self.before.providers.iter().zip(&self.before.believed);
+        let known = known.find(|((known, _), believed)| known.is_asked_like(provider) && believed.as_deref() == authorities);
+        let connection = match known {
+            Some(((_, connection), _)) => connection.clone(),
+            None => {
+                let tls = client_config(authorities).map_err(|error| error.to_string())?;
+                ProviderConnection::new(provider.clone(), tls, self.observer.clone()).map_err(|error| error.to_string())?
+            }
+        };
+        let mut made = self.made.borrow_mut();
+        made.providers.push((provider.clone(), connection.clone()));
+        made.believed.push(authorities.map(<[u8]>::to_vec));
         Ok(connection)
     }
 
     fn key_set(&self, issuer: &str, url: &str, authorities: Option<&[u8]>) -> Result<Arc<dyn KeySource>, String> {
-        let tls = client_config(authorities).map_err(|error| error.to_string())?;
-        let connection = KeyConnection::new(issuer, url, tls, self.observer.clone()).map_err(|error| error.to_string())?;
-        self.made.borrow_mut().key_sets.push((issuer.into(), connection.clone()));
+        let asked = (url.to_owned(), authorities.map(<[u8]>::to_vec));
+        let mut known = self.before.key_sets.iter().zip(&self.before.asked);
+        let connection = match known.find(|((known, _), before)| **known == *issuer && **before == asked) {
+            Some(((_, connection), _)) => connection.clone(),
+            None => {
+                let tls = client_config(authorities).map_err(|error| error.to_string())?;
+                KeyConnection::new(issuer, url, tls, self.observer.clone()).map_err(|error| error.to_string())?
+            }
+        };
+        let mut made = self.made.borrow_mut();
+        made.key_sets.push((issuer.into(), connection.clone()));
+        made.asked.push(asked);
         Ok(connection)
     }
 }
 
 impl Connections {
-    fn keep_fresh(&self) {
+    /// Those that are not kept fresh already.
+    fn keep_fresh(&self, before: &Self) {
         for (_, provider) in &self.providers {
-            provider.keep_fresh();
+            if !before.providers.iter().any(|(_, known)| Arc::ptr_eq(known, provider)) {
+                provider.keep_fresh();
+            }
         }
         for (_, key_set) in &self.key_sets {
-            key_set.keep_fresh();
+            if !before.key_sets.iter().any(|(_, known)| Arc::ptr_eq(known, key_set)) {
+                key_set.keep_fresh();
+            }
         }
     }
 }
@@ -192,32 +228,27 @@ pub struct Running {
     drain_timeout: Duration,
     access_log: Arc<AccessLog>,
     tasks: Vec<JoinHandle<()>>,
-    _connections: Connections,
+    reloadable: reload::Reloadable,
 }
 
 /// Binds every address first, so that a port that is taken ends the start, then serves.
 pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartError> {
     let Loaded { compiled, connections, metrics } = loaded;
-    let Compiled { gateway, listeners, providers, admin, access_log, drain_timeout, .. } = compiled;
+    let Compiled { gateway, listeners, providers, admin, access_log: access_log_settings, drain_timeout, .. } = compiled;
     let sockets = listeners.iter().map(|listener| bind(listener.address)).collect::<Result<Vec<_>, _>>()?;
     let admin_socket = admin.map(bind).transpose()?;
-    let access_log = Arc::new(open_access_log(&access_log, options.person_log).map_err(StartError::AccessLog)?);
+    let access_log = Arc::new(open_access_log(&access_log_settings, options.person_log).map_err(StartError::AccessLog)?);
 
     resolve_targets_once(&gateway.target_groups).await;
-    resolve_targets(&gateway.target_groups);
-    let changed: HealthObserver =
-        Arc::new(|target_group, target, healthy| tracing::warn!(target_group, target, healthy, "the health of a target has changed"));
-    check_targets(&gateway.target_groups, &options.clock, &changed);
-    connections.keep_fresh();
-    for certificate in listeners.iter().flat_map(|listener| &listener.certificates) {
-        metrics.certificate(&certificate.name, certificate.expires_at);
-    }
+    let watched = watch_targets(&gateway, &options.clock);
+    connections.keep_fresh(&Connections::default());
+    show_certificates(&listeners, &metrics);
 
     let gateway = Arc::new(ArcSwap::new(gateway));
     let proxy = Proxy {
         gateway: gateway.clone(),
         clock: options.clock.clone(),
-        entropy: options.entropy,
+        entropy: options.entropy.clone(),
         metrics: metrics.clone(),
         access_log: access_log.clone(),
         target_identities: TargetIdentities::default(),
@@ -244,18 +275,36 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
         drain_timeout,
         access_log: access_log.clone(),
         tasks: Vec::new(),
-        _connections: connections,
+        reloadable: reload::Reloadable {
+            gateway: gateway.clone(),
+            listeners: Vec::new(),
+            admin,
+            access_log: access_log_settings,
+            drain_timeout,
+            options: options.clone(),
+            metrics: metrics.clone(),
+            providers: Arc::new(ArcSwap::from_pointee(providers)),
+            current: tokio::sync::Mutex::new(reload::Current { connections, _watched: watched }),
+        },
     };
     for (index, (socket, settings)) in sockets.into_iter().zip(&listeners).enumerate() {
         running.addresses.extend(socket.local_addr().ok());
         let mut listener = Listener::new(index, socket, settings, proxy.clone(), counter.clone())?;
         running.open.push(listener.open_connections());
+        running.reloadable.listeners.push((settings.clone(), listener.accepting()));
         let stopping = stopping.clone();
         running.tasks.push(tokio::spawn(async move { listener.start_service(None, stopping, 1).await }));
     }
     if let Some(socket) = admin_socket {
         running.admin_address = socket.local_addr().ok();
-        let admin = Arc::new(Admin { ready: running.ready.clone(), metrics, access_log, gateway, clock: options.clock, providers });
+        let admin = Arc::new(Admin {
+            ready: running.ready.clone(),
+            metrics,
+            access_log,
+            gateway,
+            clock: options.clock,
+            providers: running.reloadable.providers.clone(),
+        });
         let listener = socket.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(socket));
         // Liveness goes on while the gateway drains: the task ends with the runtime.
         tokio::spawn(async move {
@@ -280,6 +329,12 @@ impl Running {
         self.admin_address
     }
 
+    /// Compiles the file anew and puts what it says in place of what was said before; on any fault nothing changes. What cannot
+    /// change without a restart is told.
+    pub async fn reload(&self, path: &Path) -> Result<Vec<String>, ReloadError> {
+        self.reloadable.reload(path).await
+    }
+
     /// Stops accepting, lets requests finish within the drain timeout, writes the last lines of the access log.
     pub async fn stop(self) {
         self.ready.store(false, Ordering::Relaxed);
@@ -296,6 +351,22 @@ impl Running {
             tracing::warn!("requests were still going on when the drain timeout ended");
         }
         self.access_log.close();
+    }
+}
+
+/// Names and health of targets, for as long as what is returned is there.
+fn watch_targets(gateway: &Gateway, clock: &Arc<dyn Clock>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    resolve_targets(&gateway.target_groups, &mut tasks);
+    let changed: HealthObserver =
+        Arc::new(|target_group, target, healthy| tracing::warn!(target_group, target, healthy, "the health of a target has changed"));
+    check_targets(&gateway.target_groups, clock, &changed, &mut tasks);
+    tasks
+}
+
+fn show_certificates(listeners: &[config::ListenerSettings], metrics: &Metrics) {
+    for certificate in listeners.iter().flat_map(|listener| &listener.certificates) {
+        metrics.certificate(&certificate.name, certificate.expires_at);
     }
 }
 

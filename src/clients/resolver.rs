@@ -24,13 +24,13 @@ pub async fn resolve_targets_once(groups: &[Arc<TargetGroup>]) {
     lookups.detach_all();
 }
 
-/// Keeps the addresses fresh until the groups are dropped. The last good addresses stay when a name stops resolving.
-pub fn resolve_targets(groups: &[Arc<TargetGroup>]) {
+/// Keeps the addresses fresh for as long as `tasks` are there. The last good addresses stay when a name stops resolving.
+pub fn resolve_targets(groups: &[Arc<TargetGroup>], tasks: &mut JoinSet<()>) {
     let groups: Vec<Weak<TargetGroup>> = groups.iter().filter(|group| group.targets.iter().any(is_name)).map(Arc::downgrade).collect();
     if groups.is_empty() {
         return;
     }
-    tokio::spawn(async move {
+    tasks.spawn(async move {
         loop {
             sleep(RESOLVE_EVERY).await;
             for group in &groups {

@@ -19,10 +19,12 @@ use crate::session::{OpenedSession, RecordError};
 /// A person with the headers of the moment.
 pub struct Known {
     pub identity: Identity,
-    headers: ArcSwapOption<IdentityHeaders>,
+    /// With the generation of the gateway that has signed them: another may have other claims, and another key.
+    headers: ArcSwapOption<(u64, Arc<IdentityHeaders>)>,
 }
 
-/// Bounded by number and by time since the last request.
+/// Bounded by number and by time since the last request. A clone knows the same.
+#[derive(Clone)]
 pub struct KnownSessions(Cache<SessionId, Arc<Known>>);
 
 impl KnownSessions {
@@ -70,12 +72,12 @@ impl Known {
 
     /// Signed at the first request and again shortly before the signature ends.
     pub fn headers(&self, gateway: &Gateway, now: UnixTime) -> Result<Arc<IdentityHeaders>, HeaderError> {
-        if let Some(headers) = self.headers.load_full().filter(|headers| headers.are_fresh(now)) {
-            return Ok(headers);
+        if let Some(made) = self.headers.load().as_ref().filter(|made| made.0 == gateway.generation && made.1.are_fresh(now)) {
+            return Ok(made.1.clone());
         }
         let permit = authorize(&self.identity);
         let headers = Arc::new(IdentityHeaders::of(permit, &gateway.signer, &gateway.claim_headers, gateway.sends_access_token, now)?);
-        self.headers.store(Some(headers.clone()));
+        self.headers.store(Some(Arc::new((gateway.generation, headers.clone()))));
         Ok(headers)
     }
 }

@@ -44,6 +44,7 @@ mod parity;
 mod paths;
 mod provider_faults;
 mod redirects;
+mod reload;
 mod session_ends;
 mod session_shards;
 mod sessions;
