@@ -19,20 +19,20 @@ use pingora::server::configuration::ServerConf;
 use pingora::services::Service as _;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::admin::{self, Admin};
 use crate::authentication::{KeySource, ProviderClient};
 use crate::clients::{
-    HealthObserver, KeyConnection, Observer, ProviderConnection, ProviderEvent, SystemClock, check_targets, client_config, resolve_targets,
-    resolve_targets_once, system_entropy,
+    AddressObserver, HealthObserver, KeyConnection, Observer, ProviderConnection, ProviderEvent, SystemClock, check_targets, client_config,
+    resolve_targets, resolve_targets_once, system_entropy,
 };
 use crate::clock::Clock;
 use crate::config::{self, Compiled, Connect, LogSettings, Report};
 use crate::gateway::Gateway;
 use crate::listener::{Listener, TlsError};
 use crate::provider::{Endpoint, Provider};
-use crate::proxy::{EndingProxy, Proxy, TargetIdentities};
+use crate::proxy::{Departures, EndingProxy, Proxy, SWEEP, TargetIdentities};
 use crate::secret::Entropy;
 use crate::telemetry::{AccessLog, AccessLogFormat, Destination, Metrics};
 
@@ -240,7 +240,15 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
     let access_log = Arc::new(open_access_log(&access_log_settings, options.person_log).map_err(StartError::AccessLog)?);
 
     resolve_targets_once(&gateway.target_groups).await;
-    let watched = watch_targets(&gateway, &options.clock);
+    let departures = Arc::<Departures>::default();
+    let watched = watch_targets(&gateway, &options.clock, &departures);
+    let sweeping = departures.clone();
+    tokio::spawn(async move {
+        loop {
+            sleep(SWEEP).await;
+            sweeping.sweep();
+        }
+    });
     connections.keep_fresh(&Connections::default());
     show_certificates(&listeners, &metrics);
 
@@ -252,6 +260,7 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
         metrics: metrics.clone(),
         access_log: access_log.clone(),
         target_identities: TargetIdentities::default(),
+        departures: departures.clone(),
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut proxy = http_proxy(&Arc::new(ServerConf { threads, ..ServerConf::default() }), proxy);
@@ -284,6 +293,7 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
             options: options.clone(),
             metrics: metrics.clone(),
             providers: Arc::new(ArcSwap::from_pointee(providers)),
+            departures,
             current: tokio::sync::Mutex::new(reload::Current { connections, _watched: watched }),
         },
     };
@@ -355,9 +365,17 @@ impl Running {
 }
 
 /// Names and health of targets, for as long as what is returned is there.
-fn watch_targets(gateway: &Gateway, clock: &Arc<dyn Clock>) -> JoinSet<()> {
+fn watch_targets(gateway: &Gateway, clock: &Arc<dyn Clock>, departures: &Arc<Departures>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    resolve_targets(&gateway.target_groups, &mut tasks);
+    let departures = departures.clone();
+    let moved: AddressObserver = Arc::new(move |group, target, address, is_gone| {
+        if is_gone {
+            departures.leaves(group, &target.name, Some(address));
+        } else {
+            departures.returns(&group.name, &target.name, Some(address));
+        }
+    });
+    resolve_targets(&gateway.target_groups, &moved, &mut tasks);
     let changed: HealthObserver =
         Arc::new(|target_group, target, healthy| tracing::warn!(target_group, target, healthy, "the health of a target has changed"));
     check_targets(&gateway.target_groups, clock, &changed, &mut tasks);

@@ -17,6 +17,7 @@ use crate::clients::resolve_targets_once;
 use crate::config::{self, AccessLogSettings, Compiled, ListenerSettings, Report};
 use crate::gateway::Gateway;
 use crate::listener::{Accepting, TlsError};
+use crate::proxy::Departures;
 use crate::telemetry::Metrics;
 
 /// What a reload changes, and what it compares with.
@@ -29,6 +30,7 @@ pub(super) struct Reloadable {
     pub(super) drain_timeout: Duration,
     pub(super) options: Options,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) departures: Arc<Departures>,
     pub(super) providers: Arc<ArcSwap<Vec<Arc<str>>>>,
     /// Held during a reload: two at once would forget what the first has changed.
     pub(super) current: Mutex<Current>,
@@ -83,12 +85,28 @@ impl Reloadable {
         for ((_, slot), place) in self.listeners.iter().zip(&order) {
             slot.store(Arc::new(accepting[*place].take().ok_or(ReloadError::Shared)?));
         }
-        self.gateway.store(gateway.clone());
+        let old = self.gateway.swap(gateway.clone());
+        self.part(&old, &gateway);
         self.providers.store(Arc::new(providers));
         connections.keep_fresh(&current.connections);
         show_certificates(&listeners, &self.metrics);
-        *current = Current { connections, _watched: watch_targets(&gateway, clock) };
+        *current = Current { connections, _watched: watch_targets(&gateway, clock, &self.departures) };
         Ok(told)
+    }
+
+    /// Targets that are not in their group any more get no new requests; those that are back need not go.
+    fn part(&self, old: &Gateway, new: &Gateway) {
+        for before in &old.target_groups {
+            let now = new.target_groups.iter().find(|group| group.name == before.name);
+            for target in &before.targets {
+                if !now.is_some_and(|group| group.targets.iter().any(|kept| kept.name == target.name)) {
+                    self.departures.leaves(before, &target.name, None);
+                }
+            }
+        }
+        for group in &new.target_groups {
+            group.targets.iter().for_each(|target| self.departures.returns(&group.name, &target.name, None));
+        }
     }
 
     /// For each listener that is there, its place in the file.

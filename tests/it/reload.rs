@@ -1,10 +1,11 @@
 //! SIGHUP: the configuration changes under load, at once, and nobody notices more than the change.
 
+use std::io::Write as _;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -13,6 +14,7 @@ use crate::support::certificates::certificates;
 use crate::support::client::{Browser, NAVIGATE, connect, raw};
 use crate::support::gateway::{Gateway, eventually, free_port, rule};
 use crate::support::oracles::sign_in;
+use crate::support::raw_target::{head, target as raw_target};
 use crate::support::target::Target;
 
 fn configuration(gateway: &Gateway) -> Value {
@@ -231,4 +233,55 @@ fn visitors_stay_with_their_targets_over_a_reload() {
         assert_eq!(browser.get("/public/x").status(), 200);
     }
     assert_eq!(targets[mine].count(), 7, "{:?}", targets.iter().map(Target::count).collect::<Vec<_>>());
+}
+
+#[test]
+fn requests_at_a_target_that_has_left_may_finish_until_its_delay_is_over() {
+    let leaving = raw_target(|mut stream, _| {
+        loop {
+            let asked = String::from_utf8_lossy(&head(&mut stream)).into_owned();
+            if asked.is_empty() {
+                return;
+            }
+            let ticks = if asked.contains("/short") { 10 } else { 100 };
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            for _ in 0..ticks {
+                if stream.write_all(b"2\r\n.\n\r\n").is_err() {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(150));
+            }
+            let _ = stream.write_all(b"0\r\n\r\n");
+        }
+    });
+    let world = World::start_with(|plan| {
+        plan.configuration["target_groups"]["app"] = json!({"targets": [leaving.to_string()], "deregistration_delay": "4s"});
+    });
+    let stays = Target::start();
+    let opened = |path: &str| {
+        let mut wire = connect(world.gateway.port);
+        wire.send(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", world.gateway.authority()).as_bytes()).unwrap();
+        let head = wire.until(b"\r\n\r\n").unwrap();
+        assert!(head.starts_with(b"HTTP/1.1 200"), "{path}");
+        wire
+    };
+    let (mut short, mut long) = (opened("/public/short"), opened("/public/long"));
+    changed(&world, |configuration| configuration["target_groups"]["app"]["targets"] = json!([format!("127.0.0.1:{}", stays.port())]));
+    reload(&world.gateway, "success");
+    let since = Instant::now();
+    assert!(world.browser().get("/public/new").text().contains("/public/new"), "new requests go to the others");
+    assert_eq!(stays.count(), 1);
+    short.until(b"0\r\n\r\n").unwrap();
+    long.read_timeout(Duration::from_secs(8));
+    let rest = String::from_utf8(long.rest()).unwrap();
+    assert!(!rest.ends_with("0\r\n\r\n"), "passed as whole");
+    let after = since.elapsed();
+    assert!((Duration::from_secs(3)..Duration::from_secs(7)).contains(&after), "ended after {after:?}");
+    let lines = world.gateway.access_lines_with(1, |line| line["error_reason"] == "TargetDeregistered");
+    let line = lines.first().unwrap_or_else(|| panic!("not in the log: {:?}", world.gateway.access_lines()));
+    assert_eq!((&line["elb_status_code"], &line["target_port"]), (&json!(200), &json!(leaving.to_string())), "{line}");
+    assert!(
+        line["request"].as_str().is_some_and(|request| request.starts_with("GET https://") && request.contains("/public/long")),
+        "{line}"
+    );
 }

@@ -36,6 +36,8 @@ pub struct TargetGroup {
     pub tls: Option<TargetTls>,
     pub timeouts: TargetTimeouts,
     pub health_check: Option<HealthCheck>,
+    /// How long requests at a target that has left may go on; ALB: 300 s.
+    pub deregistration_delay: Duration,
     pub stickiness: Option<Stickiness>,
     pub balance: Balance,
     pub targets: Vec<Target>,
@@ -233,6 +235,7 @@ pub(super) mod tests {
             tls: None,
             timeouts: TargetTimeouts { connect: Duration::ZERO, response: Duration::ZERO, idle: Duration::ZERO },
             health_check: None,
+            deregistration_delay: Duration::ZERO,
             stickiness: None,
             balance: Balance::new(algorithm, slow_start),
             targets: weights.iter().enumerate().map(target).collect(),
