@@ -61,8 +61,8 @@ impl Issuer {
         json!({"keys": [rsa, ec]}).to_string().into_bytes()
     }
 
-    fn sign(&self, algorithm: &str, claims: &Value) -> String {
-        let header = json!({"alg": algorithm, "kid": if algorithm == "RS256" { "rsa" } else { "ec" }, "typ": "at+jwt"});
+    fn sign(&self, algorithm: &str, kind: &str, claims: &Value) -> String {
+        let header = json!({"alg": algorithm, "kid": if algorithm == "RS256" { "rsa" } else { "ec" }, "typ": kind});
         let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
         let signature = if algorithm == "RS256" {
             let mut signature = vec![0; self.rsa.public_modulus_len()];
@@ -79,6 +79,7 @@ impl Issuer {
         let groups: Vec<String> = (0..12).map(|index| format!("a-group-of-the-company-{index}")).collect();
         self.sign(
             algorithm,
+            "at+jwt",
             &json!({
                 "iss": ISSUER, "sub": "8c1d3a52-4f0e-4a57-9d3b-3d5b2f6f3c11", "aud": "my-api", "client_id": "4fmvh2example", "scope": "read write",
                 "iat": NOW.0, "exp": NOW.0 + 3600, "jti": "c2f80c8b-c05c-4068-af14-17299f7896b1", "username": "alice", "cognito:groups": groups,
@@ -123,7 +124,7 @@ impl ProviderClient for Answers {
             "iss": ISSUER, "sub": "alice", "aud": "gateway", "nonce": nonce, "iat": NOW.0, "exp": NOW.0 + 600,
             "email": "alice@example.com", "name": "Alice Liddell", "groups": ["staff", "admins"],
         });
-        let id_token = self.issuer.sign("RS256", &claims).replace("at+jwt", "JWT");
+        let id_token = self.issuer.sign("RS256", "JWT", &claims);
         let access_token = self.issuer.access_token("RS256");
         let body = json!({"access_token": access_token, "id_token": id_token, "token_type": "Bearer"});
         Ok(ProviderAnswer { status: 200, content_type: Some("application/json".to_owned()), body: body.to_string().into_bytes() })

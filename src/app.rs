@@ -1,6 +1,11 @@
-//! Wires everything: the only file that names every floor.
+//! Wires everything: with `reload`, the only file that names every floor.
 
-use std::cell::RefCell;
+mod connector;
+mod reload;
+
+pub use connector::{Connections, Connector};
+pub use reload::ReloadError;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,21 +19,20 @@ use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use pingora::services::Service as _;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
 
 use crate::admin::{self, Admin};
-use crate::authentication::{KeySource, ProviderClient};
 use crate::clients::{
-    HealthObserver, KeyConnection, Observer, ProviderConnection, ProviderEvent, SystemClock, check_targets, client_config, resolve_targets,
-    resolve_targets_once, system_entropy,
+    AddressObserver, HealthObserver, Observer, ProviderEvent, SystemClock, check_targets, resolve_targets, resolve_targets_once,
+    system_entropy,
 };
 use crate::clock::Clock;
-use crate::config::{self, Compiled, Connect, LogSettings, ProviderTls, Report};
+use crate::config::{self, Compiled, Connect, LogSettings, Report};
 use crate::gateway::Gateway;
 use crate::listener::{Listener, TlsError};
-use crate::provider::{Endpoint, Provider};
-use crate::proxy::{EndingProxy, Proxy, TargetIdentities};
+use crate::provider::Endpoint;
+use crate::proxy::{Departures, EndingProxy, Proxy, SWEEP, TargetIdentities};
 use crate::secret::Entropy;
 use crate::telemetry::{AccessLog, AccessLogFormat, Destination, Metrics};
 
@@ -93,57 +97,6 @@ fn load_with(options: &Options, load: impl FnOnce(&dyn Connect) -> (Option<Compi
     (compiled.map(|compiled| Loaded { compiled, connections, metrics }), report)
 }
 
-/// Makes connections while a configuration is compiled, and keeps them for whoever runs it.
-pub struct Connector {
-    observer: Observer,
-    made: RefCell<Connections>,
-}
-
-/// To everything that signs tokens which count here.
-#[derive(Default)]
-pub struct Connections {
-    pub providers: Vec<(Arc<Provider>, Arc<ProviderConnection>)>,
-    /// By issuer.
-    pub key_sets: Vec<(Arc<str>, Arc<KeyConnection>)>,
-}
-
-impl Connector {
-    pub fn new(observer: Observer) -> Self {
-        Self { observer, made: RefCell::default() }
-    }
-
-    pub fn into_connections(self) -> Connections {
-        self.made.into_inner()
-    }
-}
-
-impl Connect for Connector {
-    fn provider(&self, provider: &Arc<Provider>, tls: ProviderTls<'_>) -> Result<Arc<dyn ProviderClient>, String> {
-        let tls = client_config(tls.authorities, tls.client_certificate).map_err(|error| error.to_string())?;
-        let connection = ProviderConnection::new(provider.clone(), tls, self.observer.clone()).map_err(|error| error.to_string())?;
-        self.made.borrow_mut().providers.push((provider.clone(), connection.clone()));
-        Ok(connection)
-    }
-
-    fn key_set(&self, issuer: &str, url: &str, authorities: Option<&[u8]>) -> Result<Arc<dyn KeySource>, String> {
-        let tls = client_config(authorities, None).map_err(|error| error.to_string())?;
-        let connection = KeyConnection::new(issuer, url, tls, self.observer.clone()).map_err(|error| error.to_string())?;
-        self.made.borrow_mut().key_sets.push((issuer.into(), connection.clone()));
-        Ok(connection)
-    }
-}
-
-impl Connections {
-    fn keep_fresh(&self) {
-        for (_, provider) in &self.providers {
-            provider.keep_fresh();
-        }
-        for (_, key_set) in &self.key_sets {
-            key_set.keep_fresh();
-        }
-    }
-}
-
 fn observer(metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Observer {
     Arc::new(move |event: &ProviderEvent| {
         metrics.provider_call(&event.provider, event.endpoint.label(), event.duration.as_secs_f64());
@@ -192,35 +145,39 @@ pub struct Running {
     drain_timeout: Duration,
     access_log: Arc<AccessLog>,
     tasks: Vec<JoinHandle<()>>,
-    _connections: Connections,
+    reloadable: reload::Reloadable,
 }
 
 /// Binds every address first, so that a port that is taken ends the start, then serves.
 pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartError> {
     let Loaded { compiled, connections, metrics } = loaded;
-    let Compiled { gateway, listeners, providers, admin, access_log, drain_timeout, .. } = compiled;
+    let Compiled { gateway, listeners, providers, admin, access_log: access_log_settings, drain_timeout, .. } = compiled;
     let sockets = listeners.iter().map(|listener| bind(listener.address)).collect::<Result<Vec<_>, _>>()?;
     let admin_socket = admin.map(bind).transpose()?;
-    let access_log = Arc::new(open_access_log(&access_log, options.person_log).map_err(StartError::AccessLog)?);
+    let access_log = Arc::new(open_access_log(&access_log_settings, options.person_log).map_err(StartError::AccessLog)?);
 
     resolve_targets_once(&gateway.target_groups).await;
-    resolve_targets(&gateway.target_groups);
-    let changed: HealthObserver =
-        Arc::new(|target_group, target, healthy| tracing::warn!(target_group, target, healthy, "the health of a target has changed"));
-    check_targets(&gateway.target_groups, &options.clock, &changed);
-    connections.keep_fresh();
-    for certificate in listeners.iter().flat_map(|listener| &listener.certificates) {
-        metrics.certificate(&certificate.name, certificate.expires_at);
-    }
+    let departures = Arc::<Departures>::default();
+    let watched = watch_targets(&gateway, &options.clock, &departures);
+    let sweeping = departures.clone();
+    tokio::spawn(async move {
+        loop {
+            sleep(SWEEP).await;
+            sweeping.sweep();
+        }
+    });
+    connections.keep_fresh(&Connections::default());
+    show_certificates(&listeners, &metrics);
 
     let gateway = Arc::new(ArcSwap::new(gateway));
     let proxy = Proxy {
         gateway: gateway.clone(),
         clock: options.clock.clone(),
-        entropy: options.entropy,
+        entropy: options.entropy.clone(),
         metrics: metrics.clone(),
         access_log: access_log.clone(),
         target_identities: TargetIdentities::default(),
+        departures: departures.clone(),
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut proxy = http_proxy(&Arc::new(ServerConf { threads, ..ServerConf::default() }), proxy);
@@ -244,18 +201,37 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
         drain_timeout,
         access_log: access_log.clone(),
         tasks: Vec::new(),
-        _connections: connections,
+        reloadable: reload::Reloadable {
+            gateway: gateway.clone(),
+            listeners: Vec::new(),
+            admin,
+            access_log: access_log_settings,
+            drain_timeout,
+            options: options.clone(),
+            metrics: metrics.clone(),
+            providers: Arc::new(ArcSwap::from_pointee(providers)),
+            departures,
+            current: tokio::sync::Mutex::new(reload::Current { connections, _watched: watched }),
+        },
     };
     for (index, (socket, settings)) in sockets.into_iter().zip(&listeners).enumerate() {
         running.addresses.extend(socket.local_addr().ok());
         let mut listener = Listener::new(index, socket, settings, proxy.clone(), counter.clone())?;
         running.open.push(listener.open_connections());
+        running.reloadable.listeners.push((settings.clone(), listener.accepting()));
         let stopping = stopping.clone();
         running.tasks.push(tokio::spawn(async move { listener.start_service(None, stopping, 1).await }));
     }
     if let Some(socket) = admin_socket {
         running.admin_address = socket.local_addr().ok();
-        let admin = Arc::new(Admin { ready: running.ready.clone(), metrics, access_log, gateway, clock: options.clock, providers });
+        let admin = Arc::new(Admin {
+            ready: running.ready.clone(),
+            metrics,
+            access_log,
+            gateway,
+            clock: options.clock,
+            providers: running.reloadable.providers.clone(),
+        });
         let listener = socket.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(socket));
         // Liveness goes on while the gateway drains: the task ends with the runtime.
         tokio::spawn(async move {
@@ -280,6 +256,12 @@ impl Running {
         self.admin_address
     }
 
+    /// Compiles the file anew and puts what it says in place of what was said before; on any fault nothing changes. What cannot
+    /// change without a restart is told.
+    pub async fn reload(&self, path: &Path) -> Result<Vec<String>, ReloadError> {
+        self.reloadable.reload(path).await
+    }
+
     /// Stops accepting, lets requests finish within the drain timeout, writes the last lines of the access log.
     pub async fn stop(self) {
         self.ready.store(false, Ordering::Relaxed);
@@ -296,6 +278,30 @@ impl Running {
             tracing::warn!("requests were still going on when the drain timeout ended");
         }
         self.access_log.close();
+    }
+}
+
+/// Names and health of targets, for as long as what is returned is there.
+fn watch_targets(gateway: &Gateway, clock: &Arc<dyn Clock>, departures: &Arc<Departures>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let departures = departures.clone();
+    let moved: AddressObserver = Arc::new(move |group, target, address, is_gone| {
+        if is_gone {
+            departures.leaves(group, &target.name, Some(address));
+        } else {
+            departures.returns(&group.name, &target.name, Some(address));
+        }
+    });
+    resolve_targets(&gateway.target_groups, &moved, &mut tasks);
+    let changed: HealthObserver =
+        Arc::new(|target_group, target, healthy| tracing::warn!(target_group, target, healthy, "the health of a target has changed"));
+    check_targets(&gateway.target_groups, clock, &changed, &mut tasks);
+    tasks
+}
+
+fn show_certificates(listeners: &[config::ListenerSettings], metrics: &Metrics) {
+    for certificate in listeners.iter().flat_map(|listener| &listener.certificates) {
+        metrics.certificate(&certificate.name, certificate.expires_at);
     }
 }
 

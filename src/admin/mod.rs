@@ -22,8 +22,8 @@ pub struct Admin {
     pub access_log: Arc<AccessLog>,
     pub gateway: Arc<ArcSwap<Gateway>>,
     pub clock: Arc<dyn Clock>,
-    /// Names of the providers.
-    pub providers: Vec<Arc<str>>,
+    /// Names of the providers; a reload puts others here.
+    pub providers: Arc<ArcSwap<Vec<Arc<str>>>>,
 }
 
 /// Serves until `stop` resolves.
@@ -51,7 +51,8 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     for group in &admin.gateway.load().target_groups {
         admin.metrics.healthy(&group.name, group.healthy_targets());
     }
-    let providers: Vec<&str> = admin.providers.iter().map(|name| &**name).collect();
+    let names = admin.providers.load();
+    let providers: Vec<&str> = names.iter().map(|name| &**name).collect();
     match admin.metrics.render(&providers, admin.clock.now().0, admin.access_log.dropped()) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

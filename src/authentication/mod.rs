@@ -11,6 +11,7 @@ mod login_state;
 mod logout;
 mod port;
 mod session_check;
+mod socket_origin;
 mod unauthenticated;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use login_state::{LOGIN_LIFETIME, LoginState};
 pub use logout::{LogoutState, ReturnPlaces};
 pub use port::{KeySource, ProviderClient, ProviderClientError};
 pub use session_check::{Presented, SessionOver, SessionTerm, identify};
+pub use socket_origin::AllowedOrigins;
 pub use unauthenticated::{Decision, OnUnauthenticatedRequest, decide, is_cors_preflight};
 
 use crate::provider::Provider;
@@ -49,6 +51,8 @@ pub struct Authenticate {
     pub extra_params: Vec<(String, String)>,
     /// A real preflight passes, bare.
     pub allow_cors_preflight: bool,
+    /// Where WebSockets may be opened from, beside the listener's own hosts.
+    pub allowed_origins: AllowedOrigins,
     /// Tokens that are as good as a session.
     pub bearer_tokens: Option<Arc<BearerTokens>>,
     /// Whether the provider sends people back to a path of its own (RFC 9700 §4.4.2): where a rule has several, none of them can pass

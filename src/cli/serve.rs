@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{AT_FAULT, FAILED, output};
-use crate::app::{self, Options};
+use crate::app::{self, Options, Running};
 use crate::telemetry::{LogFormat, init_log, parse_level};
 
 pub(super) fn run(path: &Path, level: Option<&str>) -> ExitCode {
@@ -27,6 +27,8 @@ pub(super) fn run(path: &Path, level: Option<&str>) -> ExitCode {
         }
     };
     let outcome = runtime.block_on(async {
+        // Before anything is bound: without it the signal would end the process.
+        let Ok(hangup) = signal(SignalKind::hangup()) else { return ExitCode::from(FAILED) };
         let running = match app::start(loaded, options).await {
             Ok(running) => running,
             Err(error) => {
@@ -37,7 +39,7 @@ pub(super) fn run(path: &Path, level: Option<&str>) -> ExitCode {
         for address in running.addresses() {
             tracing::info!(%address, "listening");
         }
-        stop_signal().await;
+        serve_until_stopped(&running, path, hangup).await;
         running.stop().await;
         ExitCode::SUCCESS
     });
@@ -46,19 +48,27 @@ pub(super) fn run(path: &Path, level: Option<&str>) -> ExitCode {
     outcome
 }
 
+/// SIGHUP reloads. What is wrong with the file is told with its place, and the configuration of before goes on.
+async fn serve_until_stopped(running: &Running, path: &Path, mut hangup: Signal) {
+    let mut stop = std::pin::pin!(stop_signal());
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = hangup.recv() => {}
+        }
+        match running.reload(path).await {
+            Ok(told) => {
+                told.iter().for_each(|line| tracing::warn!("{line}"));
+                tracing::info!("the configuration was reloaded");
+            }
+            Err(error) => tracing::error!("the configuration was not reloaded, and the one of before goes on: {error}"),
+        }
+    }
+}
+
 /// SIGTERM drains; so does Ctrl-C, and a second one ends the process at once.
 pub(super) async fn stop_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
-    else {
-        return;
-    };
-    // Without this the signal that elsewhere means "reload" would end the process, and everybody's requests with it.
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            tracing::warn!("SIGHUP: this version does not reload; restart it to use a changed configuration");
-        }
-    });
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else { return };
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use http_body::Body as _;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::clock::Clock;
@@ -11,12 +12,12 @@ use crate::gateway::{HealthCheck, ProtocolVersion, Target, TargetAddress, Target
 /// Hears of a target group, a target and whether it has become healthy.
 pub type HealthObserver = Arc<dyn Fn(&str, &str, bool) + Send + Sync>;
 
-/// Checks every target of every group that wants it, until the group is dropped. `changed` hears of each change.
-pub fn check_targets(groups: &[Arc<TargetGroup>], clock: &Arc<dyn Clock>, changed: &HealthObserver) {
+/// Checks every target of every group that wants it, for as long as `tasks` are there. `changed` hears of each change.
+pub fn check_targets(groups: &[Arc<TargetGroup>], clock: &Arc<dyn Clock>, changed: &HealthObserver, tasks: &mut JoinSet<()>) {
     for group in groups {
         let Some(check) = &group.health_check else { continue };
         for index in 0..group.targets.len() {
-            tokio::spawn(watch(Arc::downgrade(group), index, check.clone(), clock.clone(), changed.clone()));
+            tasks.spawn(watch(Arc::downgrade(group), index, check.clone(), clock.clone(), changed.clone()));
         }
     }
 }

@@ -14,6 +14,6 @@ pub use calls::{Observer, ProviderEvent};
 pub use health_check::{HealthObserver, check_targets};
 pub use key_connection::KeyConnection;
 pub use provider_connection::ProviderConnection;
-pub use resolver::{resolve_targets, resolve_targets_once};
+pub use resolver::{AddressObserver, resolve_targets, resolve_targets_once};
 pub use system::{SystemClock, system_entropy};
 pub use tls_roots::{RootsError, client_config};

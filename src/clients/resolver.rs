@@ -24,23 +24,38 @@ pub async fn resolve_targets_once(groups: &[Arc<TargetGroup>]) {
     lookups.detach_all();
 }
 
-/// Keeps the addresses fresh until the groups are dropped. The last good addresses stay when a name stops resolving.
-pub fn resolve_targets(groups: &[Arc<TargetGroup>]) {
+/// Hears of an address behind a target's name that is gone (`true`) or is there (`false`).
+pub type AddressObserver = Arc<dyn Fn(&TargetGroup, &Target, SocketAddr, bool) + Send + Sync>;
+
+/// Keeps the addresses fresh for as long as `tasks` are there. The last good addresses stay when a name stops resolving.
+pub fn resolve_targets(groups: &[Arc<TargetGroup>], changed: &AddressObserver, tasks: &mut JoinSet<()>) {
     let groups: Vec<Weak<TargetGroup>> = groups.iter().filter(|group| group.targets.iter().any(is_name)).map(Arc::downgrade).collect();
     if groups.is_empty() {
         return;
     }
-    tokio::spawn(async move {
+    let changed = changed.clone();
+    tasks.spawn(async move {
         loop {
             sleep(RESOLVE_EVERY).await;
             for group in &groups {
                 let Some(group) = group.upgrade() else { return };
                 for target in group.targets.iter().filter(|target| is_name(target)) {
+                    let before = addresses(target);
                     resolve(target).await;
+                    let after = addresses(target);
+                    before.iter().filter(|address| !after.contains(address)).for_each(|address| changed(&group, target, *address, true));
+                    after.iter().filter(|address| !before.contains(address)).for_each(|address| changed(&group, target, *address, false));
                 }
             }
         }
     });
+}
+
+fn addresses(target: &Target) -> Arc<Vec<SocketAddr>> {
+    match &target.address {
+        TargetAddress::Inet { resolved, .. } => resolved.load_full(),
+        TargetAddress::Unix(_) => Arc::default(),
+    }
 }
 
 fn is_name(target: &Target) -> bool {

@@ -19,10 +19,12 @@ use crate::session::{OpenedSession, RecordError};
 /// A person with the headers of the moment.
 pub struct Known {
     pub identity: Identity,
-    headers: ArcSwapOption<IdentityHeaders>,
+    /// With the generation of the gateway that has signed them: another may have other claims, and another key.
+    headers: ArcSwapOption<(u64, Arc<IdentityHeaders>)>,
 }
 
-/// Bounded by number and by time since the last request.
+/// Bounded by number and by time since the last request. A clone knows the same.
+#[derive(Clone)]
 pub struct KnownSessions(Cache<SessionId, Arc<Known>>);
 
 impl KnownSessions {
@@ -72,12 +74,13 @@ impl Known {
     /// session may let different people pass.
     pub fn headers(&self, permit: Permit<'_>, gateway: &Gateway, now: UnixTime) -> Result<Arc<IdentityHeaders>, HeaderError> {
         let is_own = std::ptr::eq(permit.identity(), &raw const self.identity);
-        if is_own && let Some(headers) = self.headers.load_full().filter(|headers| headers.are_fresh(now)) {
-            return Ok(headers);
+        let fresh = |made: &&Arc<(u64, Arc<IdentityHeaders>)>| made.0 == gateway.generation && made.1.are_fresh(now);
+        if is_own && let Some(made) = self.headers.load().as_ref().filter(fresh) {
+            return Ok(made.1.clone());
         }
         let headers = Arc::new(IdentityHeaders::of(permit, &gateway.signer, &gateway.claim_headers, gateway.sends_access_token, now)?);
         if is_own {
-            self.headers.store(Some(headers.clone()));
+            self.headers.store(Some(Arc::new((gateway.generation, headers.clone()))));
         }
         Ok(headers)
     }

@@ -42,6 +42,7 @@ pub use transform::{Rewrite, RewriteError, Rewritten, TransformError, Transforms
 use std::sync::Arc;
 
 use crate::authentication::{Authenticate, Authentication, CHOICE_COOKIE, NONCE_COOKIE, ProtectedResource, ReturnPlaces};
+use crate::clock::UnixTime;
 use crate::identity_headers::{ClaimHeader, ProtectedHeaders, Signer};
 use crate::message::{RequestView, Scheme};
 use crate::rules::RuleTable;
@@ -49,6 +50,8 @@ use crate::session::SessionCookie;
 
 /// Everything that a request is decided by. Immutable; a reload makes another.
 pub struct Gateway {
+    /// How many there were before it, in this process.
+    pub generation: u64,
     pub listeners: Vec<ListenerRules>,
     pub target_groups: Vec<Arc<TargetGroup>>,
     pub authentication: Authentication,
@@ -95,6 +98,20 @@ impl ListenerRules {
 }
 
 impl Gateway {
+    /// Takes over what a reload must not forget: who has signed out, which logins are done, who is known, which targets are up. What
+    /// was judged by rules that may have changed (`known_tokens`) is not among it.
+    pub fn inherit(&mut self, old: &Self, now: UnixTime) {
+        self.generation = old.generation + 1;
+        self.authentication.ended = old.authentication.ended.clone();
+        self.authentication.finished_logins = old.authentication.finished_logins.clone();
+        self.known = old.known.clone();
+        for group in &self.target_groups {
+            if let Some(before) = old.target_groups.iter().find(|before| before.name == group.name) {
+                group.inherit(before, now);
+            }
+        }
+    }
+
     /// Whether a request is for a path of the gateway's own, which no rule sees.
     #[must_use]
     pub fn has_endpoint(&self, listener: &ListenerRules, request: &RequestView<'_>) -> bool {

@@ -49,6 +49,7 @@ pub async fn handle(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
             exchange.record.actions.push("forward");
             let (gateway, request) = (exchange.gateway, exchange.request);
             let rewritten = rule.transforms.apply(request.authority, request.target);
+            exchange.record.transform_status = rewritten.as_ref().map_or_else(|error| Some(error.status()), Rewritten::status);
             let rewritten = rewritten.map_err(|error| exchange.refuse(reply::for_transform(error), None))?;
             let secrets = &gateway.authentication;
             match action.decide(&secrets.sealer, &secrets.entropy, request.headers, exchange.now) {
@@ -115,6 +116,9 @@ async fn authenticate(rule: &RuleActions, exchange: &mut Exchange<'_>) -> Result
     let Presented::Session(session) = &presented else {
         return challenge(authenticate, &presented, exchange).await.map(|()| None);
     };
+    if !authenticate.allowed_origins.permit(request.headers, |host| exchange.listener.hosts.serve(host)) {
+        return Err(exchange.refuse(reply::foreign_origin(), None));
+    }
     let known = gateway.known.get(session.id);
     exchange.record.session_was_known = Some(known.is_some());
     let known = match known {

@@ -38,6 +38,8 @@ pub struct Record {
     /// The target of the request is a callback: its query stays out of every log.
     pub masks_query: bool,
     pub redirect_url: Option<String>,
+    /// What became of the rule's transforms, in ALB's words; `None` where nothing was rewritten.
+    pub transform_status: Option<&'static str>,
 }
 
 /// What ALB counts of `jwt-validation` (CloudWatch: `JWTValidationSuccessCount`, `JWTValidationFailureCount`).

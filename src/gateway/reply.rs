@@ -183,6 +183,12 @@ pub fn for_target(error: TargetFailure) -> Verdict {
     }
 }
 
+/// A WebSocket that a page of another origin opens in somebody's name.
+#[must_use]
+pub(super) fn foreign_origin() -> Verdict {
+    Verdict::new(403, "origin_not_allowed", "AuthOriginNotAllowed", &"a WebSocket from another origin: see allowed_origins")
+}
+
 /// No session where one is needed.
 #[must_use]
 pub(super) fn unauthenticated(reason: &'static str) -> Verdict {

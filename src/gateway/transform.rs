@@ -31,6 +31,25 @@ pub enum TransformError {
     Url(Malformed),
 }
 
+impl TransformError {
+    /// As ALB's log says it.
+    #[must_use]
+    pub fn status(self) -> &'static str {
+        match self {
+            Self::Host(_) => "TransformInvalidHost",
+            Self::Url(_) => "TransformInvalidPath",
+        }
+    }
+}
+
+impl Rewritten {
+    /// As ALB's log says it; `None` where nothing was rewritten.
+    #[must_use]
+    pub fn status(&self) -> Option<&'static str> {
+        (self.authority.is_some() || self.target.is_some()).then_some("TransformSuccess")
+    }
+}
+
 impl Transforms {
     /// The result goes through the same reader as a request: a replacement cannot make a dot segment out of a harmless path
     /// (threat P16).

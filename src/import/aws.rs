@@ -127,6 +127,7 @@ shapes! {
         fixed_response_config: Option<FixedResponse>,
         authenticate_cognito_config: Option<Cognito>,
         authenticate_oidc_config: Option<Oidc>,
+        jwt_validation_config: Option<JwtValidation>,
         /// What the action refers to and no file tells. Only templates have it.
         #[serde(default)]
         unresolved: Vec<String>,
@@ -180,6 +181,20 @@ shapes! {
         client_id: String,
         #[serde(flatten)]
         session: Session,
+    }
+
+    pub struct JwtValidation {
+        jwks_endpoint: String,
+        issuer: String,
+        #[serde(default)]
+        additional_claims: Vec<AdditionalClaim>,
+    }
+
+    pub struct AdditionalClaim {
+        name: String,
+        format: String,
+        #[serde(default)]
+        values: Vec<String>,
     }
 
     /// What the two ways to authenticate have in common.

@@ -42,10 +42,12 @@ pub(super) fn balancing(attributes: &[&Attribute]) -> Balancing {
             Err(why) => made.left_out.push(why),
         }
     }
-    if let Some(seconds) = value("deregistration_delay.timeout_seconds").filter(|seconds| *seconds != "300") {
-        made.left_out.push(format!(
-            "deregistration delay ({seconds} s) has no counterpart: a stopping gateway lets requests finish (drain_timeout)"
-        ));
+    match value("deregistration_delay.timeout_seconds") {
+        None | Some("300") => {}
+        Some(text) => match text.parse::<u64>() {
+            Ok(seconds) if seconds <= 3600 => made.entries.push(("deregistration_delay", duration(seconds))),
+            _ => made.left_out.push(format!("a deregistration delay of {text:?} s is not possible")),
+        },
     }
     made
 }

@@ -14,6 +14,7 @@ mod model;
 mod providers;
 mod rules;
 mod templates;
+mod tokens;
 mod transforms;
 mod write;
 mod yaml;

@@ -68,6 +68,7 @@ pub(super) enum Condition {
 pub(super) struct Actions {
     pub(super) comments: Vec<String>,
     pub(super) authenticate: Option<Authenticate>,
+    pub(super) jwt_validation: Option<JwtValidation>,
     pub(super) routing: Routing,
 }
 
@@ -79,6 +80,14 @@ pub(super) struct Authenticate {
     pub(super) session_cookie_name: String,
     pub(super) session_timeout: u64,
     pub(super) extra_params: Vec<(String, String)>,
+}
+
+#[derive(Debug)]
+pub(super) struct JwtValidation {
+    pub(super) issuer: String,
+    pub(super) jwks_endpoint: String,
+    /// Name, form, values.
+    pub(super) claims: Vec<(String, &'static str, Vec<String>)>,
 }
 
 #[derive(Debug, Default)]

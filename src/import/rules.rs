@@ -6,7 +6,7 @@ use super::balancing::sticky_seconds;
 use super::collected::Collected;
 use super::conditions::condition;
 use super::groups::Groups;
-use super::model::{Actions, Authenticate, Notes, Routing, Rule};
+use super::model::{Actions, Authenticate, JwtValidation, Notes, Routing, Rule};
 use super::providers::Providers;
 use super::transforms::{transforms, without_use};
 use crate::config::OWN_PARAMETERS;
@@ -67,7 +67,14 @@ impl Translation<'_> {
     pub(super) fn actions(&mut self, raw: &[aws::Action], place: Place<'_>) -> Actions {
         let mut actions = Actions::default();
         match self.try_actions(raw, place, &mut actions.comments) {
-            Ok((authenticate, routing)) => Actions { authenticate, routing, ..actions },
+            Ok((before, routing)) => {
+                let (authenticate, jwt_validation) = match before {
+                    Some(Before::Authenticate(authenticate)) => (Some(*authenticate), None),
+                    Some(Before::JwtValidation(validation)) => (None, Some(validation)),
+                    None => (None, None),
+                };
+                Actions { authenticate, jwt_validation, routing, ..actions }
+            }
             Err(fault) => {
                 let closed = self.closed(&fault, raw, place);
                 Actions { comments: [actions.comments, closed.comments].concat(), ..closed }
@@ -87,7 +94,7 @@ impl Translation<'_> {
         raw: &[aws::Action],
         place: Place<'_>,
         comments: &mut Vec<String>,
-    ) -> Result<(Option<Authenticate>, Routing), String> {
+    ) -> Result<(Option<Before>, Routing), String> {
         let mut sorted: Vec<&aws::Action> = raw.iter().collect();
         sorted.sort_by_key(|action| action.order);
         if let Some(what) = raw.iter().flat_map(|action| &action.unresolved).next() {
@@ -97,12 +104,13 @@ impl Translation<'_> {
             self.notes.leave(comments, place.words, remark);
         }
         let Some((last, before)) = sorted.split_last() else { return Err("there is no action".to_owned()) };
-        let authenticate = match before {
+        let before = match before {
             [] => None,
-            [action] => Some(self.authenticate(action, place, comments)?),
+            [action] if action.r#type == "jwt-validation" => Some(Before::JwtValidation(jwt_validation(action, place)?)),
+            [action] => Some(Before::Authenticate(Box::new(self.authenticate(action, place, comments)?))),
             _ => return Err("more than two actions".to_owned()),
         };
-        Ok((authenticate, self.routing(last, place, comments)?))
+        Ok((before, self.routing(last, place, comments)?))
     }
 
     fn authenticate(&mut self, raw: &aws::Action, place: Place<'_>, comments: &mut Vec<String>) -> Result<Authenticate, String> {
@@ -198,6 +206,19 @@ fn check_weights(groups: &[(String, u32)]) -> Result<(), String> {
         return Err("more than five target groups, or a weight above 999".to_owned());
     }
     if groups.iter().all(|(_, weight)| *weight == 0) { Err("every target group has weight 0".to_owned()) } else { Ok(()) }
+}
+
+/// What stands before the routing action.
+enum Before {
+    Authenticate(Box<Authenticate>),
+    JwtValidation(JwtValidation),
+}
+
+fn jwt_validation(raw: &aws::Action, place: Place<'_>) -> Result<JwtValidation, String> {
+    if !place.is_https {
+        return Err("tokens cannot be asked for over plain http".to_owned());
+    }
+    super::tokens::jwt_validation(raw.jwt_validation_config.as_ref().ok_or("jwt-validation without JwtValidationConfig")?)
 }
 
 fn absent(what: &str) -> String {

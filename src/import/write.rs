@@ -1,6 +1,6 @@
 //! The model as YAML with comments.
 
-use super::model::{Actions, Authenticate, Certificate, Condition, Configuration, Group, Listener, Provider, Routing, Rule};
+use super::model::{Actions, Authenticate, Certificate, Condition, Configuration, Group, JwtValidation, Listener, Provider, Routing, Rule};
 use super::yaml::{flow_list, one_line, scalar};
 use crate::gateway::Redirect;
 
@@ -149,6 +149,9 @@ impl Page {
         if let Some(authenticate) = &actions.authenticate {
             self.authenticate(depth, authenticate);
         }
+        if let Some(validation) = &actions.jwt_validation {
+            self.jwt_validation(depth, validation);
+        }
         match &actions.routing {
             Routing::Closed => {
                 self.line(depth, "- fixed_response:");
@@ -196,6 +199,23 @@ impl Page {
             for (name, value) in &authenticate.extra_params {
                 self.entry(depth + 1, &scalar(name), value);
             }
+        }
+    }
+
+    fn jwt_validation(&mut self, depth: usize, validation: &JwtValidation) {
+        self.line(depth, "- jwt_validation:");
+        let depth = depth + 2;
+        self.entry(depth, "issuer", &validation.issuer);
+        self.entry(depth, "jwks_endpoint", &validation.jwks_endpoint);
+        self.comments(depth, &["An ALB takes no other. Without this line all are taken that the gateway knows."]);
+        self.line(depth, "algorithms: [RS256]");
+        if !validation.claims.is_empty() {
+            self.line(depth, "additional_claims:");
+        }
+        for (name, format, values) in &validation.claims {
+            self.line(depth + 1, &format!("- name: {}", scalar(name)));
+            self.line(depth + 2, &format!("format: {format}"));
+            self.line(depth + 2, &format!("values: {}", flow_list(values)));
         }
     }
 

@@ -9,5 +9,5 @@ mod stream;
 
 pub use certificates::{TlsError, server_config};
 pub use head_deadline::HeadDeadline;
-pub use service::{ConnectionCounter, Listener};
+pub use service::{Accepting, ConnectionCounter, Listener};
 pub use stream::{ClientStream, Connection};

@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use pingora::apps::ServerApp;
 use pingora::server::{ListenFds, ShutdownWatch};
@@ -26,12 +27,25 @@ pub struct Listener<A> {
     index: usize,
     name: String,
     socket: Option<std::net::TcpListener>,
-    tls: Option<TlsAcceptor>,
-    limits: ListenerLimits,
+    accepting: Arc<ArcSwap<Accepting>>,
     app: Arc<A>,
+    connections: usize,
     /// As many permits as connections may be open; all of them back means drained.
     permits: Arc<Semaphore>,
     counter: ConnectionCounter,
+}
+
+/// What a reload may change for connections that are yet to come.
+pub struct Accepting {
+    tls: Option<TlsAcceptor>,
+    limits: ListenerLimits,
+}
+
+impl Accepting {
+    pub fn new(settings: &ListenerSettings) -> Result<Self, TlsError> {
+        let tls = if settings.certificates.is_empty() { None } else { Some(TlsAcceptor::from(Arc::new(server_config(settings)?))) };
+        Ok(Self { tls, limits: settings.limits })
+    }
 }
 
 impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
@@ -43,14 +57,14 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
         app: Arc<A>,
         counter: ConnectionCounter,
     ) -> Result<Self, TlsError> {
-        let tls = if settings.certificates.is_empty() { None } else { Some(TlsAcceptor::from(Arc::new(server_config(settings)?))) };
+        let accepting = Arc::new(ArcSwap::from_pointee(Accepting::new(settings)?));
         Ok(Self {
             index,
             name: settings.address.to_string(),
             socket: Some(socket),
-            tls,
-            limits: settings.limits,
+            accepting,
             app,
+            connections: settings.limits.connections,
             permits: Arc::new(Semaphore::new(settings.limits.connections)),
             counter,
         })
@@ -58,7 +72,12 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
 
     /// The semaphore whose permits are all back when the last connection has closed, and how many there are.
     pub fn open_connections(&self) -> (Arc<Semaphore>, usize) {
-        (self.permits.clone(), self.limits.connections)
+        (self.permits.clone(), self.connections)
+    }
+
+    /// Where a reload puts what it has changed.
+    pub fn accepting(&self) -> Arc<ArcSwap<Accepting>> {
+        self.accepting.clone()
     }
 
     async fn accept_all(&self, socket: TcpListener, mut shutdown: ShutdownWatch) {
@@ -88,8 +107,7 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
         OpenConnection {
             listener: self.index,
             peer,
-            tls: self.tls.clone(),
-            limits: self.limits,
+            accepting: self.accepting.load_full(),
             app: self.app.clone(),
             shutdown,
             counter: self.counter.clone(),
@@ -127,8 +145,7 @@ impl<A: ServerApp + Send + Sync + 'static> Service for Listener<A> {
 struct OpenConnection<A> {
     listener: usize,
     peer: SocketAddr,
-    tls: Option<TlsAcceptor>,
-    limits: ListenerLimits,
+    accepting: Arc<Accepting>,
     app: Arc<A>,
     shutdown: ShutdownWatch,
     counter: ConnectionCounter,
@@ -145,10 +162,10 @@ impl<A: ServerApp + Send + Sync + 'static> OpenConnection<A> {
     async fn stream(&self, tcp: TcpStream) -> Option<ClientStream> {
         tcp.set_nodelay(true).ok()?;
         let local = tcp.local_addr().ok()?;
-        let deadline = Arc::new(HeadDeadline::new(self.limits.header_timeout));
+        let deadline = Arc::new(HeadDeadline::new(self.accepting.limits.header_timeout));
         let info = ConnectionInfo { listener: self.listener, peer: self.peer, local, tls: None };
-        let Some(acceptor) = &self.tls else { return ClientStream::plain(tcp, info, deadline).ok() };
-        let tls = timeout(self.limits.handshake_timeout, acceptor.accept(tcp)).await.ok()?.ok()?;
+        let Some(acceptor) = &self.accepting.tls else { return ClientStream::plain(tcp, info, deadline).ok() };
+        let tls = timeout(self.accepting.limits.handshake_timeout, acceptor.accept(tcp)).await.ok()?.ok()?;
         let session = tls.get_ref().1;
         let facts = TlsInfo {
             version: if session.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3) { "TLSv1.3" } else { "TLSv1.2" },

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 pub const TENANT: &str = "{tenantid}";
 
 /// The names that documents and tokens of one provider may bear.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issuers {
     first: Arc<str>,
     others: Vec<Arc<str>>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use url::{Host, Url};
 
-use super::{ClientAuthentication, Provider};
+use super::Provider;
 use crate::message::json;
 
 /// Which URLs of a provider may be used at all.
@@ -120,8 +120,7 @@ impl ProviderMetadata {
 
     fn assemble(provider: &Provider, issuer: Arc<str>, document: &Map<String, Value>) -> Result<Self, MetadataError> {
         // Where the certificate of a client is asked for (RFC 8705 §5).
-        let by_certificate = matches!(provider.client_authentication, ClientAuthentication::TlsClientAuth);
-        let aliases = document.get("mtls_endpoint_aliases").and_then(Value::as_object).filter(|_| by_certificate);
+        let aliases = document.get("mtls_endpoint_aliases").and_then(Value::as_object).filter(|_| provider.shows_certificate());
         let find = |configured: &Option<String>, member: &'static str| -> Result<Option<String>, MetadataError> {
             let alias = || aliases.and_then(|aliases| aliases.get(member)).and_then(Value::as_str);
             let found = configured.as_deref().or_else(alias).or_else(|| document.get(member).and_then(Value::as_str));

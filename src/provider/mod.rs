@@ -80,6 +80,22 @@ impl Provider {
         !self.endpoints.are_complete() || self.issuers.are_several()
     }
 
+    /// Whether what was fetched from one is good for the other: the same name, issuers and places, whatever the client.
+    #[must_use]
+    pub fn is_asked_like(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.issuers == other.issuers
+            && self.discovery_url == other.discovery_url
+            && self.endpoints == other.endpoints
+            && self.urls == other.urls
+            && self.shows_certificate() == other.shows_certificate()
+    }
+
+    /// Whether its endpoints are those for clients with a certificate (RFC 8705 §5).
+    fn shows_certificate(&self) -> bool {
+        matches!(self.client_authentication, ClientAuthentication::TlsClientAuth)
+    }
+
     /// Binds a sealed session to this very provider: one that is configured anew under the same name does not inherit
     /// the sessions of another (ALBeast: the signed issuer came from the configuration of the moment).
     #[must_use]

@@ -6,13 +6,16 @@ use std::time::Duration;
 use pingora::proxy::Session;
 use tokio::time::Instant;
 
-use super::ending::LastLine;
-use crate::clock::UnixTime;
+use super::departures::InFlight;
+use super::ending::Ending;
+use super::logging;
+use crate::clock::{Clock, UnixTime};
 use crate::gateway::{Forward, Gateway, Outstanding, Record};
 use crate::identity_headers::ForwardedFor;
 use crate::listener::{ClientStream, HeadDeadline};
 use crate::message::{Authority, ConnectionInfo, RequestTarget, hex};
 use crate::secret::Entropy;
+use crate::telemetry::{AccessLog, Metrics};
 
 /// One request.
 pub struct RequestContext {
@@ -39,7 +42,28 @@ pub struct RequestContext {
     pub(super) target_time: Option<Duration>,
     pub(super) target_status: Option<u16>,
     pub(super) status: Option<u16>,
-    pub(super) last_line: Option<LastLine>,
+    /// Bytes of the answer's body.
+    pub(super) sent: usize,
+    pub(super) ending: Arc<Ending>,
+    pub(super) in_flight: Option<InFlight>,
+    pub(super) seen: Seen,
+    /// Where the line of a request goes that is dropped before its end; `None` once it has been written.
+    pub(super) ledger: Option<Ledger>,
+}
+
+/// Of the request's head, for the log.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    pub(super) method: http::Method,
+    pub(super) version: http::Version,
+    pub(super) user_agent: Option<http::HeaderValue>,
+}
+
+/// Everything that a line is written to.
+pub(super) struct Ledger {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) access_log: Arc<AccessLog>,
 }
 
 impl RequestContext {
@@ -66,12 +90,20 @@ impl RequestContext {
             target_time: None,
             target_status: None,
             status: None,
-            last_line: None,
+            sent: 0,
+            ending: Ending::of_this_request(),
+            in_flight: None,
+            seen: Seen::default(),
+            ledger: None,
         }
     }
 
     /// The head is here: the clock for it stops, the one for the request starts.
-    pub(super) fn begin(&mut self, session: &mut Session, entropy: &Entropy) {
+    pub(super) fn begin(&mut self, session: &mut Session, entropy: &Entropy, ledger: Ledger) {
+        let head = session.req_header();
+        let user_agent = head.headers.get(http::header::USER_AGENT).cloned();
+        self.seen = Seen { method: head.method.clone(), version: head.version, user_agent };
+        self.ledger = Some(ledger);
         // RFC 9112 §9.3.2. Off, the first of two requests in one segment would be refused for the second. Each still goes through
         // every phase, and a body that is not read still ends the connection.
         session.set_pipelining_enabled(true);
@@ -91,8 +123,20 @@ impl RequestContext {
     /// The next byte on this connection belongs to another request.
     pub(super) fn end(&mut self) {
         self.outstanding = None;
+        self.in_flight = None;
         if let Some(deadline) = self.deadline.take().filter(|_| self.is_http1) {
             deadline.request_is_over();
         }
+    }
+}
+
+/// A request whose work was ended from within (`ending`) comes to no further phase, and has its line all the same.
+impl Drop for RequestContext {
+    fn drop(&mut self) {
+        let Some(Ledger { clock, metrics, access_log }) = self.ledger.take().filter(|_| self.target_name.is_some()) else { return };
+        self.record.error_reason = self.ending.reason().or(self.record.error_reason);
+        let entry = logging::of_dropped(self, clock.now_in_microseconds());
+        metrics.request(&entry);
+        access_log.write(&entry);
     }
 }

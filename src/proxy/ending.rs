@@ -5,7 +5,7 @@
 //! its request was allowed, and `timeouts.response` bounds it.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,10 +20,9 @@ use pingora::server::ShutdownWatch;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use super::Proxy;
 use super::context::RequestContext;
-use super::{Proxy, logging};
 use crate::clock::Clock;
-use crate::telemetry::{AccessLog, Entry, Metrics};
 
 /// The proxy, whose work on one request can be ended from within. Pingora has no place of its own where a request that waits for
 /// its target could be told to stop; with HTTP/2 its connection has to go on for the others.
@@ -62,27 +61,51 @@ impl HttpServerApp for EndingProxy {
     }
 }
 
-type End = Pin<Box<dyn Future<Output = ()> + Send>>;
+type End = Pin<Box<dyn Future<Output = &'static str> + Send>>;
 
-/// Of one request: set by the phases, waited for around them.
+/// Of one request: set by the phases and from outside, waited for around them.
 #[derive(Default)]
-struct Ending {
+pub(super) struct Ending {
     end: Mutex<Option<End>>,
     set: Notify,
+    now: Notify,
+    reason: OnceLock<&'static str>,
 }
 
 impl Ending {
-    fn comes_with(&self, end: impl Future<Output = ()> + Send + 'static) {
+    /// That of the request whose work this is.
+    pub(super) fn of_this_request() -> Arc<Self> {
+        ENDING.try_with(Arc::clone).unwrap_or_default()
+    }
+
+    /// When `end` is done, with the reason that it gives.
+    fn comes_with(&self, end: impl Future<Output = &'static str> + Send + 'static) {
         *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(end));
         self.set.notify_one();
     }
 
+    pub(super) fn comes_now(&self, reason: &'static str) {
+        let _ = self.reason.set(reason);
+        self.now.notify_one();
+    }
+
+    /// Why the work was dropped, for the log.
+    pub(super) fn reason(&self) -> Option<&'static str> {
+        self.reason.get().copied()
+    }
+
     async fn has_come(&self) {
-        self.set.notified().await;
-        let end = self.end.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match end {
-            Some(end) => end.await,
-            None => std::future::pending().await,
+        let of_session = async {
+            self.set.notified().await;
+            let end = self.end.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match end {
+                Some(end) => end.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            reason = of_session => drop(self.reason.set(reason)),
+            () = self.now.notified() => {}
         }
     }
 }
@@ -92,22 +115,20 @@ tokio::task_local! {
 }
 
 /// Called when the target's answer begins. Where nobody is signed in, it may go on.
-pub(super) fn watch(session: &Session, response: &ResponseHeader, context: &mut RequestContext, proxy: &Proxy) {
+pub(super) fn watch(session: &Session, response: &ResponseHeader, context: &RequestContext, clock: &Arc<dyn Clock>) {
     let Some(term) = context.forward.as_ref().and_then(|forward| forward.session) else { return };
     if !may_be_endless(&session.req_header().method, response) {
         return;
     }
-    let Ok(ending) = ENDING.try_with(Arc::clone) else { return };
-    let (gateway, clock) = (context.gateway.clone(), proxy.clock.clone());
-    ending.comes_with(async move {
+    let (gateway, clock) = (context.gateway.clone(), clock.clone());
+    context.ending.comes_with(async move {
         loop {
             sleep(INTERVAL).await;
-            if gateway.authentication.over(term, clock.now()).is_some() {
-                return;
+            if let Some(over) = gateway.authentication.over(term, clock.now()) {
+                return over.reason();
             }
         }
     });
-    context.last_line = Some(LastLine::new(session, response, context, proxy));
 }
 
 fn may_be_endless(method: &Method, response: &ResponseHeader) -> bool {
@@ -120,60 +141,6 @@ fn may_be_endless(method: &Method, response: &ResponseHeader) -> bool {
         kind.trim_ascii().eq_ignore_ascii_case(b"attachment")
     });
     !has_none && !is_file && !response.headers.contains_key(CONTENT_LENGTH)
-}
-
-/// The line of a request that is dropped at the end of its session: no phase comes after that.
-pub(super) struct LastLine(Option<Written>);
-
-struct Written {
-    entry: Entry,
-    over: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
-    started: tokio::time::Instant,
-    clock: Arc<dyn Clock>,
-    metrics: Arc<Metrics>,
-    access_log: Arc<AccessLog>,
-}
-
-impl LastLine {
-    fn new(session: &Session, response: &ResponseHeader, context: &mut RequestContext, proxy: &Proxy) -> Self {
-        let record = context.record.clone();
-        let mut entry = logging::entry(session, context, 0);
-        context.record = record;
-        entry.status = response.status.as_u16();
-        let (gateway, clock) = (context.gateway.clone(), proxy.clock.clone());
-        let term = context.forward.as_ref().and_then(|forward| forward.session);
-        let over = move || gateway.authentication.over(term?, clock.now()).map(crate::authentication::SessionOver::reason);
-        Self(Some(Written {
-            entry,
-            over: Box::new(over),
-            started: context.started,
-            clock: proxy.clock.clone(),
-            metrics: proxy.metrics.clone(),
-            access_log: proxy.access_log.clone(),
-        }))
-    }
-
-    pub(super) fn sent(&mut self, bytes: usize) {
-        if let Some(written) = &mut self.0 {
-            written.entry.sent_bytes += bytes;
-        }
-    }
-
-    /// The line is written as that of any other request.
-    pub(super) fn forgo(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for LastLine {
-    fn drop(&mut self) {
-        let Some(Written { mut entry, over, started, clock, metrics, access_log }) = self.0.take() else { return };
-        entry.record.error_reason = over();
-        entry.elapsed = started.elapsed();
-        entry.finished_at = clock.now_in_microseconds();
-        metrics.request(&entry);
-        access_log.write(&entry);
-    }
 }
 
 /// The end comes within five seconds of that of the session; this leaves room for a machine under load.

@@ -1,6 +1,7 @@
 //! From us to the target and back: which connection, which headers.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use http::header::{CONNECTION, COOKIE, HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -12,6 +13,7 @@ use pingora::proxy::Session;
 use tokio::time::Instant;
 
 use super::context::RequestContext;
+use super::held_writes::HoldWrites;
 use super::target_tls::TargetIdentities;
 use crate::clock::UnixTime;
 use crate::gateway::{ProtocolVersion, Target, TargetAddress, TargetGroup, Wanted};
@@ -54,6 +56,12 @@ pub(super) fn peer(context: &mut RequestContext, identities: &TargetIdentities, 
     context.target_started = Some(Instant::now());
     context.outstanding = Some(outstanding);
     Ok(Box::new(peer))
+}
+
+/// For a request that wants to switch protocols. Such connections are not shared with others.
+pub(super) fn hold_writes(peer: &mut HttpPeer) {
+    peer.group_key = !peer.group_key;
+    peer.options.custom_l4 = Some(Arc::new(HoldWrites));
 }
 
 fn connect_to(group: &TargetGroup, target: &Target, turn: usize) -> Result<HttpPeer> {

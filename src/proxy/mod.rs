@@ -1,9 +1,11 @@
 //! Pingora's phases, kept thin: read the request into one normal form, ask the gateway, forward or answer, write the log.
 
 mod context;
+mod departures;
 mod dry_run;
 mod ending;
 mod forwarding;
+mod held_writes;
 mod logging;
 mod reading;
 mod target_tls;
@@ -27,7 +29,8 @@ use crate::clock::Clock;
 use crate::gateway::{Exchange, Gateway, handle};
 use crate::secret::Entropy;
 use crate::telemetry::{AccessLog, Metrics};
-use context::RequestContext;
+use context::{Ledger, RequestContext};
+pub use departures::{Departures, SWEEP};
 pub use dry_run::DryRun;
 pub use ending::EndingProxy;
 pub use target_tls::TargetIdentities;
@@ -41,6 +44,7 @@ pub struct Proxy {
     pub metrics: Arc<Metrics>,
     pub access_log: Arc<AccessLog>,
     pub target_identities: TargetIdentities,
+    pub departures: Arc<Departures>,
 }
 
 #[async_trait]
@@ -52,7 +56,8 @@ impl ProxyHttp for Proxy {
     }
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
-        context.begin(session, &self.entropy);
+        let (clock, metrics, access_log) = (self.clock.clone(), self.metrics.clone(), self.access_log.clone());
+        context.begin(session, &self.entropy, Ledger { clock, metrics, access_log });
         Ok(())
     }
 
@@ -88,8 +93,16 @@ impl ProxyHttp for Proxy {
         }
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
-        forwarding::peer(context, &self.target_identities, &self.entropy, self.clock.now())
+    async fn upstream_peer(&self, session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
+        context.in_flight = None;
+        let mut peer = forwarding::peer(context, &self.target_identities, &self.entropy, self.clock.now())?;
+        if let (Some(forward), Some(outstanding)) = (&context.forward, &context.outstanding) {
+            context.in_flight = Some(self.departures.begins(&forward.target_group, outstanding, context.ending.clone()));
+        }
+        if session.is_upgrade_req() {
+            forwarding::hold_writes(&mut peer);
+        }
+        Ok(peer)
     }
 
     fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, context: &mut RequestContext, mut error: Box<Error>) -> Box<Error> {
@@ -137,7 +150,7 @@ impl ProxyHttp for Proxy {
         context: &mut RequestContext,
     ) -> Result<()> {
         forwarding::inspect_response(session, response, context, self.clock.now())?;
-        ending::watch(session, response, context, self);
+        ending::watch(session, response, context, &self.clock);
         Ok(())
     }
 
@@ -148,9 +161,7 @@ impl ProxyHttp for Proxy {
         _end_of_stream: bool,
         context: &mut RequestContext,
     ) -> Result<Option<Duration>> {
-        if let (Some(line), Some(body)) = (&mut context.last_line, body) {
-            line.sent(body.len());
-        }
+        context.sent += body.as_ref().map_or(0, Bytes::len);
         Ok(None)
     }
 
@@ -169,9 +180,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut RequestContext) {
-        if let Some(line) = context.last_line.take() {
-            line.forgo();
-        }
+        context.ledger = None;
         let entry = logging::entry(session, context, self.clock.now_in_microseconds());
         self.metrics.request(&entry);
         self.access_log.write(&entry);

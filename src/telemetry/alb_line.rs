@@ -4,7 +4,7 @@ use super::Entry;
 use super::entry::timestamp;
 
 impl Entry {
-    /// 30 fields up to `conn_trace_id`.
+    /// 33 fields up to `request_transform_status`.
     #[must_use]
     pub fn alb(&self) -> String {
         let record = &self.record;
@@ -47,6 +47,9 @@ impl Entry {
             quoted(None),
             quoted(None),
             format!("TID_{:0>32}", self.request_id),
+            quoted(self.transformed_host.as_deref()),
+            quoted(self.transformed_uri.as_deref()),
+            quoted(record.transform_status),
         ]
         .join(" ")
     }

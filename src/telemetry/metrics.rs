@@ -31,6 +31,7 @@ pub struct Metrics {
     session_cache: IntCounterVec,
     sessions_revoked: IntCounter,
     dropped_log_lines: Gauge,
+    config_reloads: IntCounterVec,
 }
 
 impl Metrics {
@@ -98,6 +99,7 @@ impl Metrics {
                 "Requests with a session whose person was, or was not, still in memory",
                 &["result"],
             )?,
+            config_reloads: counters("config_reloads_total", "Attempts to reload the configuration", &["result"])?,
             sessions_revoked,
             dropped_log_lines,
             registry,
@@ -159,6 +161,10 @@ impl Metrics {
 
     pub fn connect_error(&self, target_group: &str) {
         self.connect_errors.with_label_values(&[target_group]).inc();
+    }
+
+    pub fn reloaded(&self, is_good: bool) {
+        self.config_reloads.with_label_values(&[if is_good { "success" } else { "failure" }]).inc();
     }
 
     pub fn healthy(&self, target_group: &str, count: usize) {

@@ -130,7 +130,7 @@ fn what_was_left_out_is_a_comment_in_its_place_and_a_line() {
     let imported = import(Path::new("."), &fixtures());
     let (configuration, lines) = (text(&imported.stdout), text(&imported.stderr));
     for said in [
-        "jwt-validation is not supported by this version. Closed (503) until you decide what stands here",
+        "the target group report is a Lambda function, to which nothing can be forwarded. Closed (503) until you decide what stands here",
         "i-0123456789abcdef0 is an instance, of which AWS does not tell the address here: write it in its place",
         "the health check asked port 9000; here it asks the port of the target",
         "an ALB believes any certificate of a target; here it is verified. verify: false would do as the ALB does",
@@ -149,12 +149,48 @@ fn what_was_left_out_is_a_comment_in_its_place_and_a_line() {
 }
 
 #[test]
+fn a_rule_that_asks_for_tokens_asks_for_the_same_here() {
+    let imported = import(Path::new("."), &fixtures());
+    let configuration = text(&imported.stdout);
+    let folder = moved(configuration);
+    let told = explain(folder.path(), &["--url", "https://app.example.com/machine/x"]);
+    assert_eq!((&told["rule"], &told["answer"]["status"]), (&json!("80"), &json!(401)), "{told}");
+    let lines: Vec<&str> = configuration.lines().map(str::trim).collect();
+    let expected = [
+        "- jwt_validation:",
+        "issuer: https://login.example.com",
+        "jwks_endpoint: https://login.example.com/jwks",
+        "# An ALB takes no other. Without this line all are taken that the gateway knows.",
+        "algorithms: [RS256]",
+        "additional_claims:",
+        "- name: aud",
+        "format: string_array",
+        "values: [machines]",
+        "- name: scope",
+        "format: space_separated_values",
+        "values: [read, write]",
+        "- forward: api",
+    ];
+    assert!(lines.windows(expected.len()).any(|window| window == expected), "{configuration}");
+    // On a listener where anybody on the way could read them, an ALB takes none.
+    let (sources, files) = changed(|listeners, rules| {
+        let actions = rules["Rules"].as_array().unwrap().iter().find(|rule| rule["Priority"] == "80").unwrap()["Actions"].clone();
+        listeners["Listeners"][0]["DefaultActions"] = actions;
+    });
+    let folder = moved(text(&import(sources.path(), &files).stdout));
+    assert_eq!(explain(folder.path(), &["--url", "http://app.example.com/"])["answer"]["status"], 503);
+}
+
+#[test]
 fn what_cannot_be_carried_over_is_closed_and_not_left_open() {
     let (sources, files) = changed(|_, rules| {
         let rules = rules["Rules"].as_array_mut().unwrap();
         // A condition of tomorrow in front of an open page.
         let office = rules.iter_mut().find(|rule| rule["Priority"] == "50").unwrap();
         office["Conditions"].as_array_mut().unwrap().push(json!({"Field": "client-mood", "Values": ["good"]}));
+        // A form of tomorrow that a claim has.
+        let machine = rules.iter_mut().find(|rule| rule["Priority"] == "80").unwrap();
+        machine["Actions"][0]["JwtValidationConfig"]["AdditionalClaims"][0]["Format"] = json!("json");
     });
     let imported = import(sources.path(), &files);
     let folder = moved(text(&imported.stdout));

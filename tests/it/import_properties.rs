@@ -102,6 +102,7 @@ proptest! {
             rule(16, json!({"Field": "path-pattern", "Values": ["/w"]}), json!({"Type": "forward", "ForwardConfig": {
                 "TargetGroups": [{"TargetGroupArn": "g", "Weight": texts[1].len()}, {"TargetGroupArn": text(15), "Weight": texts[2].len() * 100}],
                 "TargetGroupStickinessConfig": {"Enabled": true, "DurationSeconds": texts[3].len() * 100_000}}})),
+            rule(17, json!({"Field": "path-pattern", "Values": ["/j"]}), json!({"Type": "jwt-validation"})),
             rewriting(13, "url-rewrite", "UrlRewriteConfig", json!([{"Regex": text(3), "Replace": text(4)}])),
             rewriting(14, "host-header-rewrite", "HostHeaderRewriteConfig", json!([{"Regex": "a(b)", "Replace": text(5)}])),
             rewriting(15, text(6), "UrlRewriteConfig", json!([])),
@@ -148,6 +149,11 @@ proptest! {
             json!({"Type": "authenticate-cognito", "AuthenticateCognitoConfig": cognito("prefix", text(9))}),
             json!({"Type": "authenticate-cognito", "AuthenticateCognitoConfig": cognito(text(10), "client")}),
             json!({"Type": "authenticate-oidc", "AuthenticateOidcConfig": oidc("https://op.test".to_owned(), "deny")}),
+            json!({"Type": "jwt-validation", "JwtValidationConfig": {"Issuer": text(8), "JwksEndpoint": "https://op.test/k", "AdditionalClaims": [
+                {"Name": text(0), "Format": "string-array", "Values": [text(1), text(2)]},
+                {"Name": text(3), "Format": text(4), "Values": [text(5)]}]}}),
+            json!({"Type": "jwt-validation", "JwtValidationConfig": {"Issuer": "https://op.test", "JwksEndpoint": format!("https://op.test/{}", text(6)), "AdditionalClaims": [
+                {"Name": text(0), "Format": "space-separated-values", "Values": [text(1)]}]}}),
             json!({"Type": "authenticate-oidc", "AuthenticateOidcConfig": oidc(format!("https://op.test/{}", text(11)), text(6))}),
         ].into_iter().enumerate().map(|(number, action)| json!({
             "RuleArn": format!("arn:aws:x:listener-rule/app/a/b/c/{number}"), "Priority": (number + 1).to_string(),

@@ -162,6 +162,31 @@ fn a_plans_set_of_two_groups_that_nothing_tells_apart_is_closed() {
 }
 
 #[test]
+fn rules_for_tokens_come_along_from_each_notation() {
+    let mut template = stack(&json!({}));
+    let config = json!({"Issuer": "https://op.test", "JwksEndpoint": "https://op.test/keys",
+        "AdditionalClaims": [{"Name": "aud", "Format": "single-string", "Values": ["api"]}]});
+    template["Resources"]["Http"]["Properties"]["Protocol"] = json!("HTTPS");
+    template["Resources"]["Http"]["Properties"]["DefaultActions"] = json!([{"Type": "jwt-validation", "Order": 1, "JwtValidationConfig": config}, {"Type": "forward", "Order": 2, "TargetGroupArn": {"Ref": "Web"}}]);
+    let source = json!({"resource": {
+        "aws_lb_target_group": {"web": {"name": "web", "port": 80}},
+        "aws_lb_listener": {"https": {"port": 443, "protocol": "HTTPS", "default_action": [
+            {"type": "jwt-validation", "jwt_validation": {"issuer": "https://op.test", "jwks_endpoint": "https://op.test/keys",
+                "additional_claim": {"name": "aud", "format": "single-string", "values": ["api"]}}},
+            {"type": "forward", "order": 2, "target_group_arn": "${aws_lb_target_group.web.arn}"}]}},
+    }});
+    for template in [template, source] {
+        let configuration = of(&template).unwrap().configuration;
+        for line in
+            ["- jwt_validation:", "issuer: https://op.test", "- name: aud", "format: single_string", "values: [api]", "- forward: web"]
+        {
+            assert!(configuration.lines().any(|written| written.trim() == line), "{line}: {configuration}");
+        }
+        moved(&configuration);
+    }
+}
+
+#[test]
 fn a_state_as_terraform_keeps_it_is_refused_with_what_to_give() {
     let error = of(&json!({"version": 4, "terraform_version": "1.9.8", "serial": 7, "resources": []})).unwrap_err();
     assert_eq!(error.to_string(), "edge.json: is a state as Terraform keeps it: give the output of terraform show -json");

@@ -154,3 +154,61 @@ fn request_id_of_a_page_is_the_one_in_the_log() {
     let lines = world.gateway.access_lines_with(1, |line| line["request_id"] == id.as_str());
     assert_eq!(lines.len(), 1, "{id} is not in the access log");
 }
+
+/// The fields of a line in ALB's form, with and without quotes.
+fn fields(line: &str) -> Vec<String> {
+    let mut fields = vec![String::new()];
+    let mut quoted = false;
+    for letter in line.chars() {
+        match letter {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => fields.push(String::new()),
+            letter => fields.last_mut().unwrap().push(letter),
+        }
+    }
+    fields
+}
+
+#[test]
+fn what_transforms_made_of_a_request_is_in_both_logs() {
+    for format in ["json", "alb"] {
+        let world = World::start_with(|plan| {
+            plan.configuration["access_log"]["format"] = json!(format);
+            let mut rewriting = crate::support::gateway::rule(1, "/public/shop/*", &json!([{"forward": "app"}]));
+            rewriting["transforms"] = json!({
+                "host_header_rewrite": {"regex": "^(.*)$", "replace": "internal.example"},
+                "url_rewrite": {"regex": "^/public/shop/([0-9]+)", "replace": "/product?id=$1"},
+            });
+            let mut broken = crate::support::gateway::rule(2, "/public/broken", &json!([{"forward": "app"}]));
+            broken["transforms"] = json!({"url_rewrite": {"regex": "^.*$", "replace": "no path"}});
+            plan.listener()["rules"].as_array_mut().unwrap().extend([rewriting, broken]);
+        });
+        let mut browser = world.browser();
+        let port = world.gateway.port;
+        for (path, status, host, uri, word) in [
+            ("/public/shop/12", 200, format!("internal.example:{port}"), "/product?id=12", "TransformSuccess"),
+            ("/public/shop/none", 200, format!("internal.example:{port}"), "-", "TransformSuccess"),
+            ("/public/shop/1?code=c&state=s", 200, format!("internal.example:{port}"), "/product?[masked]", "TransformSuccess"),
+            ("/public/broken", 500, "-".to_owned(), "-", "TransformInvalidPath"),
+            ("/public/page", 200, "-".to_owned(), "-", "-"),
+        ] {
+            assert_eq!(browser.get(path).status(), status, "{path}");
+            let asked = path.split('?').next().unwrap();
+            let found = || -> Option<[String; 3]> {
+                let log = world.gateway.access_log();
+                let line = log.lines().rfind(|line| line.contains(asked) && line.contains("GET"))?;
+                if format == "alb" {
+                    let fields = fields(line);
+                    assert_eq!(fields.len(), 33, "{line}");
+                    return Some([fields[30].clone(), fields[31].clone(), fields[32].clone()]);
+                }
+                let line: Value = serde_json::from_str(line).ok()?;
+                let text = |name: &str| line[name].as_str().unwrap().to_owned();
+                Some([text("transformed_host"), text("transformed_uri"), text("request_transform_status")])
+            };
+            let expected = Some([host.clone(), uri.to_owned(), word.to_owned()]);
+            let logged = crate::support::gateway::eventually(std::time::Duration::from_secs(3), || found() == expected);
+            assert!(logged, "{format} {path}: {:?}", found());
+        }
+    }
+}

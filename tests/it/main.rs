@@ -4,6 +4,7 @@
 
 mod support;
 
+mod alb_behaviours;
 mod authorization_request;
 mod authorization_response;
 mod authorize;
@@ -49,6 +50,7 @@ mod paths;
 mod provider_faults;
 mod provider_quirks;
 mod redirects;
+mod reload;
 mod session_ends;
 mod session_shards;
 mod sessions;

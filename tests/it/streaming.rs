@@ -1,15 +1,16 @@
-//! W06, W07: bodies pass as they come, in both directions; nothing is gathered.
+//! W06 to W08: bodies pass as they come, in both directions; nothing is gathered, and nothing opened.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::support::World;
 use crate::support::client::connect;
+use crate::support::raw_target::{head, target};
 
 /// A target of one connection, spoken to by the test.
 fn world_before(target: &TcpListener) -> World {
@@ -110,4 +111,70 @@ fn w07_a_reader_who_stops_stops_the_target_too() {
     assert!(sent < 64 * 1024 * 1024, "{sent} bytes were taken from the target");
     let grown = world.gateway.resident_memory().saturating_sub(before);
     assert!(grown < 16 * 1024 * 1024, "the gateway grew by {grown} bytes");
+}
+
+#[test]
+fn w06_client_that_goes_away_takes_its_request_to_the_target_along() {
+    let (gone, ended) = mpsc::channel();
+    let address = target(move |mut stream, _| {
+        head(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n:\n\n\r\n");
+        // Says nothing more: only the connection itself tells.
+        let closed = matches!(stream.read(&mut [0; 16]), Ok(0) | Err(_));
+        let _ = gone.send(closed);
+    });
+    let world = World::start_with(|plan| plan.configuration["target_groups"]["app"] = json!({"targets": [address.to_string()]}));
+    let open_files = || std::fs::read_dir(format!("/proc/{}/fd", world.gateway.process_id())).unwrap().count();
+    let before = open_files();
+    for round in 0..4 {
+        let request = format!("GET /public/events HTTP/1.1\r\nHost: {}\r\n\r\n", world.gateway.authority());
+        let mut wires = Vec::new();
+        for _ in 0..50 {
+            let mut wire = connect(world.gateway.port);
+            wire.send(request.as_bytes()).unwrap();
+            wire.until(b":\n\n").unwrap();
+            wires.push(wire);
+        }
+        let since = Instant::now();
+        drop(wires);
+        for _ in 0..50 {
+            assert!(ended.recv_timeout(Duration::from_secs(5)).expect("the target hears of the end"), "round {round}");
+        }
+        assert!(since.elapsed() < Duration::from_secs(3), "round {round}: the target heard after {:?}", since.elapsed());
+    }
+    let closed = crate::support::gateway::eventually(Duration::from_secs(5), || open_files() <= before + 5);
+    assert!(closed, "{} files are open, {before} were", open_files());
+}
+
+#[test]
+fn w08_compressed_bodies_are_never_opened() {
+    // Ten bytes of a head and a body that would be a gigabyte: whoever opens it, notices.
+    let bomb: Vec<u8> = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3].into_iter().chain((0..1_000_000_u32).map(|n| n.to_le_bytes()[0])).collect();
+    let said = bomb.clone();
+    let address = target(move |mut stream, _| {
+        let asked = String::from_utf8_lossy(&head(&mut stream)).into_owned();
+        let coding = ["gzip", "zstd", "br", "deflate"].into_iter().find(|coding| asked.contains(&format!("/{coding} "))).unwrap();
+        assert!(asked.to_ascii_lowercase().contains("accept-encoding: gzip, br"), "{asked}");
+        let mut sent = vec![0; 1000];
+        stream.read_exact(&mut sent).unwrap();
+        assert!(sent == said[..1000], "the request's body was opened");
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {}\r\n\r\n", said.len());
+        stream.write_all(&[head.as_bytes(), &said].concat()).unwrap();
+    });
+    let world = World::start_with(|plan| plan.configuration["target_groups"]["app"] = json!({"targets": [address.to_string()]}));
+    let before = world.gateway.resident_memory();
+    for coding in ["gzip", "zstd", "br", "deflate"] {
+        let mut wire = connect(world.gateway.port);
+        let head = format!(
+            "POST /public/{coding} HTTP/1.1\r\nHost: {}\r\nAccept-Encoding: gzip, br\r\nContent-Encoding: {coding}\r\n\
+             Content-Length: 1000\r\n\r\n",
+            world.gateway.authority()
+        );
+        wire.send(&[head.as_bytes(), &bomb[..1000]].concat()).unwrap();
+        let response = wire.response("POST").unwrap();
+        assert_eq!((response.status(), response.get("content-encoding")), (200, Some(coding)), "{response}");
+        assert!(response.body == bomb, "{coding}: other bytes");
+    }
+    let grown = world.gateway.resident_memory().saturating_sub(before);
+    assert!(grown < 16 << 20, "the gateway grew by {grown} bytes");
 }

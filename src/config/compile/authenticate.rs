@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::actions::{Place, unknown};
 use super::context::Context;
 use super::{ConnectedProvider, issuers, tokens};
-use crate::authentication::{Authenticate, OnUnauthenticatedRequest};
+use crate::authentication::{AllowedOrigins, Authenticate, OnUnauthenticatedRequest};
 use crate::config::raw::{self, Action, Protocol};
 use crate::config::reader::Located;
 use crate::config::report::Fault;
@@ -52,6 +52,7 @@ pub(super) fn compile(
             session_timeout: timeout,
             extra_params: extra_params(raw, connected),
             allow_cors_preflight: raw.allow_cors_preflight.unwrap_or(false),
+            allowed_origins: allowed_origins(context, &raw.allowed_origins),
             bearer_tokens: raw.bearer_tokens.as_ref().map(|at| Arc::new(tokens::bearer_tokens(context, at, connected, sources))),
             own_redirect_uri: is_choice,
             alternatives,
@@ -126,6 +127,16 @@ fn extra_params(raw: &raw::Authenticate, connected: &ConnectedProvider) -> Vec<(
     let mut extra: BTreeMap<String, String> = connected.extra_params.iter().cloned().collect();
     extra.extend(raw.extra_params().iter().map(|(name, at)| (name.clone(), at.value.value.clone())));
     extra.into_iter().collect()
+}
+
+fn allowed_origins(context: &mut Context<'_>, raw: &[Located<String>]) -> AllowedOrigins {
+    let mut allowed = AllowedOrigins::default();
+    for at in raw {
+        if !allowed.add(&at.value) {
+            context.error_hint(at, format!("{:?} is no origin", at.value), "https://www.example.com, without a path; \"*\" for any");
+        }
+    }
+    allowed
 }
 
 pub(super) fn require_tls(context: &mut Context<'_>, action: &Action, place: &Place<'_>, message: &str) {

@@ -118,6 +118,7 @@ pub(super) fn compile(
         }
     };
     let gateway = Gateway {
+        generation: 0,
         listeners: rules,
         target_groups: groups.values().cloned().collect(),
         authentication: Authentication {

@@ -43,6 +43,10 @@ fn group(context: &mut Context<'_>, name: &str, raw: &Located<raw::TargetGroup>)
     }
     let targets: Vec<Option<Target>> = value.targets.value.iter().map(|target| self::target(context, target)).collect();
     let balance = balance(context, value);
+    let deregistration_delay = value.deregistration_delay.as_ref().map_or(DEREGISTRATION_DELAY, |at| at.value.0);
+    if let Some(at) = value.deregistration_delay.as_ref().filter(|_| deregistration_delay > LONGEST_DEREGISTRATION_DELAY) {
+        context.error(at, "between 0 and 1h, as on an ALB");
+    }
     let stickiness = match &value.stickiness {
         Some(raw) => Some(stickiness(context, raw)?),
         None => None,
@@ -69,11 +73,16 @@ fn group(context: &mut Context<'_>, name: &str, raw: &Located<raw::TargetGroup>)
             idle: seconds(timeouts.and_then(|timeouts| timeouts.idle.as_ref()), 60),
         },
         health_check,
+        deregistration_delay,
         stickiness,
         balance,
         targets: targets.into_iter().collect::<Option<_>>()?,
     })
 }
+
+/// ALB's default and its longest.
+const DEREGISTRATION_DELAY: Duration = Duration::from_secs(300);
+const LONGEST_DEREGISTRATION_DELAY: Duration = Duration::from_secs(3600);
 
 fn tls(context: &mut Context<'_>, raw: &raw::TargetGroup) -> Option<TargetTls> {
     if raw.protocol != Some(Protocol::Https) {

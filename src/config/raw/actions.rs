@@ -79,6 +79,8 @@ section! {
         authentication_request_extra_params: Named<Located<String>>,
         /// A real preflight (OPTIONS, Origin, Access-Control-Request-Method) passes, bare. Default false.
         allow_cors_preflight: Option<bool>,
+        /// Origins whose pages may open WebSockets with a session, beside the listener's own hosts. "*" for any.
+        allowed_origins: Vec<Located<String>>,
         /// Also accepts Authorization: Bearer on this rule.
         bearer_tokens: Option<Located<BearerTokens>>,
     }

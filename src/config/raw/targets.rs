@@ -17,6 +17,8 @@ section! {
         load_balancing_algorithm: Option<Located<LoadBalancingAlgorithm>>,
         /// 30s to 15m, or 0: how long a target that is back takes to get its whole share. Default 0.
         slow_start: Option<Located<Seconds>>,
+        /// How long requests may go on at a target that has left, by a reload or because its name leads elsewhere. 0 to 1h. Default 5m.
+        deregistration_delay: Option<Located<Seconds>>,
         /// Keeps a visitor with a target. Off unless given.
         stickiness: Option<Stickiness>,
         /// Off unless given.

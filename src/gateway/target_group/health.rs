@@ -66,6 +66,21 @@ impl Health {
         self.healthy.load(Ordering::Relaxed)
     }
 
+    /// What was known of the same target before a reload.
+    pub(super) fn inherit(&self, before: &Self) {
+        self.healthy.store(before.is_healthy(), Ordering::Relaxed);
+        for (now, then) in [(&self.back_since, &before.back_since), (&self.rests_until, &before.rests_until)] {
+            now.store(then.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        self.refused.store(before.refused.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// A target that was not in its group before: as ALB's, which are `initial` until a check is good.
+    pub(super) fn joins(&self, is_checked: bool, now: UnixTime) {
+        self.healthy.store(!is_checked, Ordering::Relaxed);
+        self.back_since.store(now.0, Ordering::Relaxed);
+    }
+
     /// What a health check has found.
     pub fn set(&self, healthy: bool, now: UnixTime) {
         if healthy && !self.is_healthy() {

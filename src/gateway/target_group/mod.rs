@@ -36,6 +36,8 @@ pub struct TargetGroup {
     pub tls: Option<TargetTls>,
     pub timeouts: TargetTimeouts,
     pub health_check: Option<HealthCheck>,
+    /// How long requests at a target that has left may go on; ALB: 300 s.
+    pub deregistration_delay: Duration,
     pub stickiness: Option<Stickiness>,
     pub balance: Balance,
     pub targets: Vec<Target>,
@@ -124,6 +126,15 @@ impl Target {
         }
     }
 
+    fn inherit(&self, known: &Self) {
+        self.health.inherit(&known.health);
+        if let (TargetAddress::Inet { resolved, .. }, TargetAddress::Inet { resolved: before, .. }) = (&self.address, &known.address)
+            && resolved.load().is_empty()
+        {
+            resolved.store(before.load_full());
+        }
+    }
+
     fn is_usable(&self) -> bool {
         match &self.address {
             TargetAddress::Inet { resolved, .. } => !resolved.load().is_empty(),
@@ -188,6 +199,18 @@ impl TargetGroup {
         Some(Outstanding { group: self.clone(), index, turn })
     }
 
+    /// Health as it was before a reload. A target that has joined the group is asked once its first health check is good, and gets its
+    /// share by and by.
+    pub(super) fn inherit(&self, before: &Self, now: UnixTime) {
+        for target in &self.targets {
+            let known = before.targets.iter().find(|known| known.name == target.name);
+            match known {
+                Some(known) => target.inherit(known),
+                None => target.health.joins(self.health_check.is_some(), now),
+            }
+        }
+    }
+
     #[must_use]
     pub fn healthy_targets(&self) -> usize {
         self.targets.iter().filter(|target| target.health.is_healthy()).count()
@@ -212,6 +235,7 @@ pub(super) mod tests {
             tls: None,
             timeouts: TargetTimeouts { connect: Duration::ZERO, response: Duration::ZERO, idle: Duration::ZERO },
             health_check: None,
+            deregistration_delay: Duration::ZERO,
             stickiness: None,
             balance: Balance::new(algorithm, slow_start),
             targets: weights.iter().enumerate().map(target).collect(),
@@ -246,6 +270,22 @@ pub(super) mod tests {
         assert_eq!(group.pick(wanted(&[0])).unwrap().index, 1, "not the one that has just failed");
         assert!(group.pick(wanted(&[0, 1])).is_some());
         assert_eq!(group.healthy_targets(), 0);
+    }
+
+    #[test]
+    fn a_reload_keeps_what_is_known_of_targets_and_newcomers_wait_for_their_first_check() {
+        let slow = Duration::from_secs(100);
+        let before = group(Algorithm::RoundRobin, slow, &[1, 1]);
+        before.targets[0].health.set(false, NOW);
+        let after = group(Algorithm::RoundRobin, slow, &[1, 1, 1]);
+        after.inherit(&before, NOW);
+        assert!(!after.targets[0].health.is_healthy(), "known to be down");
+        assert!(after.targets[1].health.is_healthy());
+        assert_eq!(after.targets[1].health.warmth(slow, NOW), health::WHOLE, "as warm as it was");
+        assert_eq!(after.targets[2].health.warmth(slow, NOW), 1, "a newcomer gets its share by and by");
+        let checked = Health::default();
+        checked.joins(true, NOW);
+        assert!(!checked.is_healthy());
     }
 
     #[test]

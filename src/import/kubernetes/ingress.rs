@@ -81,7 +81,7 @@ impl Backend<'_> {
     pub(super) fn sign_in(&self, notes: &mut Notes) -> Result<Vec<Value>, String> {
         let mut actions = Vec::new();
         if self.annotation("jwt-validation").is_some() {
-            actions.push(json!({"Type": "jwt-validation"}));
+            actions.push(json!({"Type": "jwt-validation", "Order": 1, "JwtValidationConfig": self.json("jwt-validation")?}));
         }
         let kind = self.annotation("auth-type").unwrap_or("none");
         let (name, idp, config) = match kind {

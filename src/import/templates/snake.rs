@@ -127,6 +127,13 @@ fn action(raw: &Value) -> Value {
             made.insert(name.to_owned(), pascal(config));
         }
     }
+    if let Some(validation) = block(raw, "jwt_validation") {
+        let mut config = pascal(validation);
+        if let Some(claims) = config.as_object_mut().and_then(|config| config.remove("AdditionalClaim")) {
+            config["AdditionalClaims"] = if claims.is_object() && words(&claims).is_none() { json!([claims]) } else { claims };
+        }
+        made.insert("JwtValidationConfig".to_owned(), config);
+    }
     if let Some(forward) = block(raw, "forward") {
         let groups = blocks(object(forward), "target_group").map(|group| {
             marked(group).unwrap_or_else(|| Value::Object(pick(object(group), &[("arn", "TargetGroupArn"), ("weight", "Weight")])))

@@ -25,9 +25,14 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// Over TLS where there is a configuration for it.
+    pub(crate) fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Self {
         let (requests, script) = (Requests::default(), Script::default());
         let (recorded, scripted) = (requests.clone(), script.clone());
-        let server = Server::start(listen(), None, move |wire| {
+        let server = Server::start(listen(), tls, move |wire| {
             let _ = serve(wire, &recorded, &scripted);
         });
         Self { requests, script, server }

@@ -59,6 +59,10 @@ impl Wire {
         self.socket.set_read_timeout(Some(limit)).unwrap();
     }
 
+    pub(crate) fn write_timeout(&self, limit: Duration) {
+        self.socket.set_write_timeout(Some(limit)).unwrap();
+    }
+
     /// Reads once more; the end of the stream is an error.
     pub(crate) fn fill(&mut self) -> io::Result<()> {
         let mut chunk = [0; 65536];

@@ -1,0 +1,111 @@
+//! The connections to providers and key sets: made while a configuration is compiled, and kept over a reload where nothing about them
+//! has changed.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use crate::authentication::{KeySource, ProviderClient};
+use crate::clients::{KeyConnection, Observer, ProviderConnection, client_config};
+use crate::config::{Connect, ProviderTls};
+use crate::provider::Provider;
+use crate::secret::Secret;
+
+/// Makes connections while a configuration is compiled, and keeps them for whoever runs it.
+pub struct Connector {
+    observer: Observer,
+    /// Of a configuration that runs: what has been fetched from a provider is good for the next one too.
+    before: Connections,
+    made: RefCell<Connections>,
+}
+
+/// To everything that signs tokens which count here.
+#[derive(Default, Clone)]
+pub struct Connections {
+    pub providers: Vec<(Arc<Provider>, Arc<ProviderConnection>)>,
+    /// By issuer.
+    pub key_sets: Vec<(Arc<str>, Arc<KeyConnection>)>,
+    /// What each provider is believed by and shown, and URL and authorities of each key set, in the same order.
+    shown: Vec<Shown>,
+    asked: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// The authorities that are believed, and the certificate that is shown.
+#[derive(Clone)]
+struct Shown(Option<Vec<u8>>, Option<Secret<Vec<u8>>>);
+
+impl From<ProviderTls<'_>> for Shown {
+    fn from(tls: ProviderTls<'_>) -> Self {
+        Self(tls.authorities.map(<[u8]>::to_vec), tls.client_certificate.map(|certificate| certificate.pem.clone()))
+    }
+}
+
+impl PartialEq for Shown {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0 && self.1.as_ref().map(Secret::expose) == other.1.as_ref().map(Secret::expose)
+    }
+}
+
+impl Connector {
+    pub fn new(observer: Observer) -> Self {
+        Self::after(observer, Connections::default())
+    }
+
+    pub(super) fn after(observer: Observer, before: Connections) -> Self {
+        Self { observer, before, made: RefCell::default() }
+    }
+
+    pub fn into_connections(self) -> Connections {
+        self.made.into_inner()
+    }
+}
+
+impl Connect for Connector {
+    fn provider(&self, provider: &Arc<Provider>, tls: ProviderTls<'_>) -> Result<Arc<dyn ProviderClient>, String> {
+        let shown = Shown::from(tls);
+        let mut known = self.before.providers.iter().zip(&self.before.shown);
+        let known = known.find(|((known, _), before)| known.is_asked_like(provider) && **before == shown);
+        let connection = match known {
+            Some(((_, connection), _)) => connection.clone(),
+            None => {
+                let tls = client_config(tls.authorities, tls.client_certificate).map_err(|error| error.to_string())?;
+                ProviderConnection::new(provider.clone(), tls, self.observer.clone()).map_err(|error| error.to_string())?
+            }
+        };
+        let mut made = self.made.borrow_mut();
+        made.providers.push((provider.clone(), connection.clone()));
+        made.shown.push(shown);
+        Ok(connection)
+    }
+
+    fn key_set(&self, issuer: &str, url: &str, authorities: Option<&[u8]>) -> Result<Arc<dyn KeySource>, String> {
+        let asked = (url.to_owned(), authorities.map(<[u8]>::to_vec));
+        let mut known = self.before.key_sets.iter().zip(&self.before.asked);
+        let connection = match known.find(|((known, _), before)| **known == *issuer && **before == asked) {
+            Some(((_, connection), _)) => connection.clone(),
+            None => {
+                let tls = client_config(authorities, None).map_err(|error| error.to_string())?;
+                KeyConnection::new(issuer, url, tls, self.observer.clone()).map_err(|error| error.to_string())?
+            }
+        };
+        let mut made = self.made.borrow_mut();
+        made.key_sets.push((issuer.into(), connection.clone()));
+        made.asked.push(asked);
+        Ok(connection)
+    }
+}
+
+impl Connections {
+    /// Those that are not kept fresh already.
+    pub(super) fn keep_fresh(&self, before: &Self) {
+        for (_, provider) in &self.providers {
+            if !before.providers.iter().any(|(_, known)| Arc::ptr_eq(known, provider)) {
+                provider.keep_fresh();
+            }
+        }
+        for (_, key_set) in &self.key_sets {
+            if !before.key_sets.iter().any(|(_, known)| Arc::ptr_eq(known, key_set)) {
+                key_set.keep_fresh();
+            }
+        }
+    }
+}
