@@ -61,6 +61,22 @@ fn extra_parameters_cannot_weaken_a_login_and_there_are_ten_at_most() {
 }
 
 #[test]
+fn what_is_no_origin_is_told_once_however_many_providers_there_are() {
+    let world = World::start();
+    let (status, output) = checked(&world, |configuration| {
+        let mut second = configuration["identity_providers"]["op"].clone();
+        second["client_id"] = json!("second");
+        configuration["identity_providers"]["other"] = second;
+        let sign_in = &mut configuration["listeners"][0]["default_actions"][0]["authenticate"];
+        sign_in.as_object_mut().unwrap().remove("identity_provider");
+        sign_in["identity_providers"] = json!(["op", "other"]);
+        sign_in["allowed_origins"] = json!(["https://www.example.com", "www.example.org"]);
+    });
+    assert_eq!(status, Some(2), "{output}");
+    assert_eq!(output.matches("\"www.example.org\" is no origin").count(), 1, "{output}");
+}
+
+#[test]
 fn the_callback_moves_with_the_prefix_of_the_endpoints() {
     let world = World::start_with(|plan| plan.configuration["endpoints"] = json!({"prefix": "/gate"}));
     let mut browser = world.browser();

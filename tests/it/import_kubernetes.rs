@@ -44,6 +44,22 @@ fn an_ingress_is_imported_as_the_controller_reads_it() {
 }
 
 #[test]
+fn an_ingress_that_asks_for_tokens_asks_for_the_same_here() {
+    let claims = "[{\"name\": \"aud\", \"format\": \"single-string\", \"values\": [\"shop\"]}]";
+    let validation =
+        format!("{{\"jwksEndpoint\": \"https://op.test/keys\", \"issuer\": \"https://op.test\", \"additionalClaims\": {claims}}}");
+    let annotations = format!("alb.ingress.kubernetes.io/auth-type: none\n    alb.ingress.kubernetes.io/jwt-validation: '{validation}'");
+    let (_sources, imported) = manifest(|text| text.replacen("alb.ingress.kubernetes.io/auth-type: cognito", &annotations, 1));
+    assert_eq!(imported.status.code(), Some(0), "{}", text(&imported.stderr));
+    let folder = moved(text(&imported.stdout));
+    let told = explain(folder.path(), &["--url", "https://app.example.com/"]);
+    assert_eq!((&told["rule"], &told["answer"]["status"]), (&json!("default"), &json!(401)), "{told}");
+    for line in ["issuer: https://op.test", "algorithms: [RS256]", "- name: aud", "values: [shop]"] {
+        assert!(text(&imported.stdout).lines().any(|written| written.trim() == line), "{line}: {}", text(&imported.stdout));
+    }
+}
+
+#[test]
 fn an_ingress_is_not_more_open_than_it_was() {
     let annotation = |line: &str| {
         let line = format!("    alb.ingress.kubernetes.io/{line}\n    alb.ingress.kubernetes.io/scheme:");

@@ -33,6 +33,7 @@ pub(super) fn compile(
     }
     let here = Located { value: (), span: action.span, path: action.path.clone() };
     check_extra_params(context, &here, raw.extra_params());
+    let origins = allowed_origins(context, &raw.allowed_origins);
     // Here at last: what else is wrong has been said.
     let providers = providers?;
     let is_choice = providers.len() > 1;
@@ -52,7 +53,7 @@ pub(super) fn compile(
             session_timeout: timeout,
             extra_params: extra_params(raw, connected),
             allow_cors_preflight: raw.allow_cors_preflight.unwrap_or(false),
-            allowed_origins: allowed_origins(context, &raw.allowed_origins),
+            allowed_origins: origins.clone(),
             bearer_tokens: raw.bearer_tokens.as_ref().map(|at| Arc::new(tokens::bearer_tokens(context, at, connected, sources))),
             own_redirect_uri: is_choice,
             alternatives,
