@@ -205,7 +205,14 @@ async fn decide(gateway: &Gateway, path: &str, headers: &HeaderMap) -> Option<Ve
         client: [192, 0, 2, 1].into(),
         request_id: "c9a84ee7e87bc64b",
     };
-    let mut exchange = Exchange { gateway, listener: &gateway.listeners[0], request: &request, now: NOW, record: Record::default() };
+    let mut exchange = Exchange {
+        gateway,
+        listener: &gateway.listeners[0],
+        request: &request,
+        now: NOW,
+        record: Record::default(),
+        set_cookies: Vec::new(),
+    };
     handle(&mut exchange).await.err().map(|reply| reply.headers)
 }
 

@@ -51,6 +51,7 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     for group in &admin.gateway.load().target_groups {
         admin.metrics.healthy(&group.name, group.healthy_targets());
     }
+    admin.metrics.refreshes(&admin.gateway.load().renewals.counts());
     let names = admin.providers.load();
     let providers: Vec<&str> = names.iter().map(|name| &**name).collect();
     match admin.metrics.render(&providers, admin.clock.now().0, admin.access_log.dropped()) {

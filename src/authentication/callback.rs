@@ -9,18 +9,18 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::browser_nonce::BrowserNonce;
+use super::id_token_check::IdTokenFailure;
+use super::refresh::due;
 use super::session_check::ISSUER;
-use super::{Authenticate, Authentication, LoginState, Presented, ProviderClientError};
+use super::{Authenticate, Authentication, LoginState, ProviderClientError, SessionCookieError};
 use crate::clock::UnixTime;
 use crate::identity::{SessionId, display_name};
 use crate::provider::{
-    AuthorizationResponse, AuthorizationResponseError, CallError, CodeVerifier, IdTokenClaims, IdTokenError, IdTokenExpectations, Issuers,
-    Moment, ProviderMetadata, TokenError, TokenResponse, UserInfoError, code_exchange, merge, user_info_call, user_info_claims,
-    verify_claims,
+    AuthorizationResponse, AuthorizationResponseError, CallError, CodeVerifier, ExpectedNonce, IdTokenClaims, Issuers, Moment,
+    ProviderMetadata, TokenError, TokenResponse, UserInfoError, code_exchange, merge, nonce_hash, user_info_call, user_info_claims,
 };
 use crate::secret::EntropyError;
-use crate::session::{RecordError, SealError, SessionRecord};
-use crate::tokens::{Compact, VerifyError};
+use crate::session::SessionRecord;
 
 /// Each step of the callback that can fail, in the order of the steps.
 #[derive(Debug, thiserror::Error)]
@@ -55,12 +55,8 @@ pub enum CallbackError {
     TokenCall(CallError),
     #[error(transparent)]
     Token(#[from] TokenError),
-    #[error("the key set: {0}")]
-    Keys(ProviderClientError),
-    #[error("the ID token: {0}")]
-    IdTokenSignature(#[from] VerifyError),
-    #[error("the ID token: {0}")]
-    IdToken(#[from] IdTokenError),
+    #[error(transparent)]
+    IdToken(#[from] IdTokenFailure),
     #[error("the UserInfo endpoint: {0}")]
     UserInfoCall(CallError),
     #[error(transparent)]
@@ -68,9 +64,7 @@ pub enum CallbackError {
     #[error("claims and tokens do not fit into four cookies")]
     TooLarge,
     #[error(transparent)]
-    Seal(#[from] SealError),
-    #[error(transparent)]
-    Record(#[from] RecordError),
+    Cookie(#[from] SessionCookieError),
     #[error(transparent)]
     Entropy(#[from] EntropyError),
 }
@@ -139,7 +133,6 @@ impl Authentication {
         authenticate: &Authenticate,
         login: &LoginState,
         response: &AuthorizationResponse,
-        headers: &HeaderMap,
         now: UnixTime,
     ) -> Result<SignedIn, CallbackError> {
         if *login.provider != *authenticate.provider.name {
@@ -158,7 +151,10 @@ impl Authentication {
         }
         let code = response.code.as_deref().ok_or(CallbackError::MissingCode)?;
         let tokens = self.exchange(authenticate, &metadata, login, code, now).await?;
-        let IdTokenClaims { issuer, mut claims } = self.id_token_claims(authenticate, &metadata, login, &tokens, now).await?;
+        let id_token = tokens.id_token.as_ref().ok_or(TokenError::Member("id_token"))?;
+        let both = (id_token.expose().as_str(), tokens.access_token.expose().as_str());
+        let nonce = ExpectedNonce::Exactly(&login.nonce);
+        let IdTokenClaims { issuer, mut claims } = self.check_id_token(authenticate, &metadata, both, nonce, now).await?;
         if let Some(endpoint) = metadata.user_info_endpoint.as_ref().filter(|_| authenticate.provider.asks_user_info) {
             let call = user_info_call(endpoint, tokens.access_token.expose());
             let answer = authenticate.client.call(call).await.map_err(CallbackError::UserInfoCall)?;
@@ -169,16 +165,22 @@ impl Authentication {
         let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned();
         claims.insert(ISSUER.to_owned(), issuer.to_string().into());
         let display_name = display_name(&claims).unwrap_or(&subject).to_owned();
+        let (refresh_from, access_expires_at) = due(&tokens, now);
         let record = SessionRecord {
             id: SessionId(self.entropy.bytes()?),
             signed_in_at: now,
             expires_at: now.plus(authenticate.session_timeout),
+            generation: 0,
+            seen_at: now,
+            refresh_from,
+            access_expires_at,
+            nonce: nonce_hash(&login.nonce),
             claims,
             access_token: tokens.access_token.expose().clone(),
-            id_token: tokens.id_token.expose().clone(),
+            id_token: id_token.expose().clone(),
+            refresh_token: tokens.refresh_token.map_or_else(String::new, |token| token.expose().clone()),
         };
-        let set_cookies = self.session_cookies(authenticate, &record)?;
-        self.end_former_session(authenticate, headers, now);
+        let set_cookies = self.session_cookies(authenticate, &record)?.ok_or(CallbackError::TooLarge)?;
         Ok(SignedIn { set_cookies, location: format!("{}{}", login.origin, login.return_to), subject, display_name, session: record.id })
     }
 
@@ -196,52 +198,6 @@ impl Authentication {
         let call = code_exchange(&authenticate.provider, metadata, code, &redirect_uri, &verifier, moment)?;
         let answer = authenticate.client.call(call).await.map_err(CallbackError::TokenCall)?;
         Ok(TokenResponse::parse(&answer)?)
-    }
-
-    async fn id_token_claims(
-        &self,
-        authenticate: &Authenticate,
-        metadata: &ProviderMetadata,
-        login: &LoginState,
-        tokens: &TokenResponse,
-        now: UnixTime,
-    ) -> Result<IdTokenClaims, CallbackError> {
-        let token = Compact::parse(tokens.id_token.expose())?;
-        let keys = authenticate.client.keys().await.map_err(CallbackError::Keys)?;
-        let verified = match self.verifier.verify(&token, &keys) {
-            Err(VerifyError::UnknownKey) => {
-                let keys = authenticate.client.newer_keys(&keys).await.map_err(CallbackError::Keys)?;
-                self.verifier.verify(&token, &keys)?
-            }
-            other => other?,
-        };
-        let expected = IdTokenExpectations {
-            issuers: &authenticate.provider.issuers,
-            issuer: &metadata.issuer,
-            client_id: &authenticate.provider.client_id,
-            hosted_domains: &authenticate.provider.hosted_domains,
-            nonce: &login.nonce,
-            access_token: tokens.access_token.expose(),
-            token_type: token.token_type.as_deref(),
-            now,
-        };
-        Ok(verify_claims(verified, &expected)?)
-    }
-
-    /// Leaves out the ID token (only a hint at logout) before giving up.
-    fn session_cookies(&self, authenticate: &Authenticate, record: &SessionRecord) -> Result<Vec<String>, CallbackError> {
-        if let Some(cookies) = self.seal_session(authenticate, &record.pack()?)? {
-            return Ok(cookies);
-        }
-        let smaller = SessionRecord { id_token: String::new(), ..record.clone() };
-        self.seal_session(authenticate, &smaller.pack()?)?.ok_or(CallbackError::TooLarge)
-    }
-
-    /// A session that the browser had before does not live on beside the new one (session fixation, threat S01).
-    fn end_former_session(&self, authenticate: &Authenticate, headers: &HeaderMap, now: UnixTime) {
-        if let Presented::Session(former) = self.presented(authenticate, headers, now) {
-            self.ended.end(former.id, now);
-        }
     }
 }
 

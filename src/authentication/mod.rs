@@ -6,10 +6,12 @@ mod bearer;
 mod browser_nonce;
 mod callback;
 mod chosen_provider;
+mod id_token_check;
 mod login;
 mod login_state;
 mod logout;
 mod port;
+mod refresh;
 mod session_check;
 mod socket_origin;
 mod unauthenticated;
@@ -24,11 +26,13 @@ pub use bearer::{
 pub use browser_nonce::NONCE_COOKIE;
 pub use callback::{CallbackError, CallbackFailure, SignedIn};
 pub use chosen_provider::{CHOICE_COOKIE, chosen, forget_choice, remember_choice};
+pub use id_token_check::IdTokenFailure;
 pub use login::{LoginError, LoginStart, MAX_RETURN_BYTES};
 pub use login_state::{LOGIN_LIFETIME, LoginState};
 pub use logout::{LogoutState, ReturnPlaces};
 pub use port::{KeySource, ProviderClient, ProviderClientError};
-pub use session_check::{Presented, SessionOver, SessionTerm, identify};
+pub use refresh::{RefreshError, Refreshed};
+pub use session_check::{Presented, SessionCookieError, SessionOver, SessionTerm, identify};
 pub use socket_origin::AllowedOrigins;
 pub use unauthenticated::{Decision, OnUnauthenticatedRequest, decide, is_cors_preflight};
 
@@ -48,6 +52,8 @@ pub struct Authenticate {
     pub scope: String,
     pub cookie: SessionCookie,
     pub session_timeout: Duration,
+    /// Without a request for so long the session is over.
+    pub idle_timeout: Option<Duration>,
     pub extra_params: Vec<(String, String)>,
     /// A real preflight passes, bare.
     pub allow_cors_preflight: bool,
@@ -81,6 +87,8 @@ pub struct Authentication {
     pub verifier: Verifier,
     pub ended: EndedSessions,
     pub finished_logins: UsedOnce,
+    /// Whether any target gets it: then a session without it is none.
+    pub needs_access_token: bool,
     /// Path of the redirect URI: `/oauth2/idpresponse`.
     pub callback_path: String,
 }

@@ -8,7 +8,7 @@ use super::{Authenticate, Authentication};
 use crate::clock::UnixTime;
 use crate::identity::{Identity, SessionId, display_name};
 use crate::secret::Secret;
-use crate::session::{OpenedSession, Purpose, RecordError, SealError};
+use crate::session::{OpenedSession, Purpose, RecordError, SealError, SessionRecord};
 
 /// What was found in the cookies.
 pub enum Presented {
@@ -68,6 +68,9 @@ impl Authentication {
         };
         let Ok(plain) = self.sealer.open(Purpose::Session, &context(authenticate), sealed) else { return Presented::Unusable };
         let Ok(session) = OpenedSession::read(plain) else { return Presented::Unusable };
+        if authenticate.idle_timeout.is_some_and(|idle| session.seen_at.plus(idle) <= now) {
+            return Presented::Expired(session.id);
+        }
         match self.over(SessionTerm { id: Some(session.id), expires_at: session.expires_at }, now) {
             Some(SessionOver::Expired) => Presented::Expired(session.id),
             Some(SessionOver::Ended) => Presented::Ended,
@@ -96,10 +99,45 @@ impl Authentication {
         (authenticate, first)
     }
 
+    /// `Set-Cookie` values for a session; `None` when it is too large. What can be done without is left out before that: the ID token, which
+    /// is a hint at logout, then the access token where no target gets it.
+    pub(super) fn session_cookies(
+        &self,
+        authenticate: &Authenticate,
+        record: &SessionRecord,
+    ) -> Result<Option<Vec<String>>, SessionCookieError> {
+        if let Some(cookies) = self.seal_session(authenticate, &record.pack()?)? {
+            return Ok(Some(cookies));
+        }
+        let mut smaller = SessionRecord { id_token: String::new(), ..record.clone() };
+        if let Some(cookies) = self.seal_session(authenticate, &smaller.pack()?)? {
+            return Ok(Some(cookies));
+        }
+        if self.needs_access_token {
+            return Ok(None);
+        }
+        smaller.access_token.clear();
+        Ok(self.seal_session(authenticate, &smaller.pack()?)?)
+    }
+
+    /// The cookies of a session that has just been seen.
+    pub fn seen(&self, authenticate: &Authenticate, session: &OpenedSession, now: UnixTime) -> Result<Vec<String>, SealError> {
+        Ok(self.seal_session(authenticate, &session.seen(now))?.unwrap_or_default())
+    }
+
     /// `Set-Cookie` values for a session; `None` when it is too large for four cookies.
-    pub(super) fn seal_session(&self, authenticate: &Authenticate, packed: &[u8]) -> Result<Option<Vec<String>>, SealError> {
+    fn seal_session(&self, authenticate: &Authenticate, packed: &[u8]) -> Result<Option<Vec<String>>, SealError> {
         Ok(authenticate.cookie.write(&self.sealer.seal(Purpose::Session, &context(authenticate), packed)?))
     }
+}
+
+/// Why a session could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionCookieError {
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
 }
 
 /// A session belongs to a cookie name and a provider with its issuer and client: moved to another rule it does not open

@@ -292,6 +292,7 @@ fn route(
                 session: None,
                 sticky: Sticky::default(),
                 rewritten,
+                set_cookies: Vec::new(),
             };
             let dry_run = DryRun {
                 method: request.method,

@@ -96,9 +96,10 @@ mod tests {
         let reply = include_str!("../gateway/reply.rs");
         let pipeline = include_str!("../gateway/pipeline.rs");
         let session_check = include_str!("../authentication/session_check.rs");
+        let current_session = include_str!("../gateway/current_session.rs");
         let writing = include_str!("../proxy/writing.rs");
         let mut count = 0;
-        for word in [reply, pipeline, session_check, writing].iter().flat_map(|text| text.split('"').skip(1).step_by(2)) {
+        for word in [reply, pipeline, session_check, current_session, writing].iter().flat_map(|text| text.split('"').skip(1).step_by(2)) {
             let is_reason = ["Auth", "Request", "Target", "Unhandled", "ClientClosed"].iter().any(|prefix| word.starts_with(prefix));
             if is_reason && word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
                 assert!(advice(word).is_some(), "docs/operations.md says nothing of {word}");

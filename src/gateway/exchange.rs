@@ -1,5 +1,7 @@
 //! One request on its way through the gateway, with everything that decisions about it need.
 
+use http::HeaderValue;
+
 use super::reply::Verdict;
 use super::{Gateway, ListenerRules, Record, Reply, Visitor};
 use crate::clock::UnixTime;
@@ -12,6 +14,8 @@ pub struct Exchange<'a> {
     pub request: &'a RequestView<'a>,
     pub now: UnixTime,
     pub record: Record,
+    /// A newer state of the session, for the browser.
+    pub set_cookies: Vec<HeaderValue>,
 }
 
 impl<'a> Exchange<'a> {

@@ -19,6 +19,8 @@ use crate::session::{OpenedSession, RecordError};
 /// A person with the headers of the moment.
 pub struct Known {
     pub identity: Identity,
+    /// Of the session: which of its refreshes this is the person of.
+    pub(super) generation: u32,
     /// With the generation of the gateway that has signed them: another may have other claims, and another key.
     headers: ArcSwapOption<(u64, Arc<IdentityHeaders>)>,
 }
@@ -41,7 +43,7 @@ impl KnownSessions {
 
     /// The person of an opened session.
     pub fn identity(&self, authenticate: &Authenticate, session: &OpenedSession) -> Result<Arc<Known>, RecordError> {
-        match self.get(session.id) {
+        match self.get(session.id).filter(|known| known.generation >= session.generation) {
             Some(known) => Ok(known),
             None => self.remember(authenticate, session),
         }
@@ -49,9 +51,16 @@ impl KnownSessions {
 
     /// The same where it is known that nobody has asked before.
     pub fn remember(&self, authenticate: &Authenticate, session: &OpenedSession) -> Result<Arc<Known>, RecordError> {
-        let known = Arc::new(Known::new(identify(authenticate, session)?));
+        let known = Arc::new(Known::of_session(identify(authenticate, session)?, session.generation));
         self.0.insert(session.id, known.clone());
         Ok(known)
+    }
+
+    /// In place of whoever was known by that session.
+    pub(super) fn put(&self, session: SessionId, known: Arc<Known>) {
+        if self.get(session).is_none_or(|before| before.generation < known.generation) {
+            self.0.insert(session, known);
+        }
     }
 
     pub fn forget(&self, session: SessionId) {
@@ -67,7 +76,11 @@ impl Default for KnownSessions {
 
 impl Known {
     pub(super) fn new(identity: Identity) -> Self {
-        Self { identity, headers: ArcSwapOption::empty() }
+        Self::of_session(identity, 0)
+    }
+
+    pub(super) fn of_session(identity: Identity, generation: u32) -> Self {
+        Self { identity, generation, headers: ArcSwapOption::empty() }
     }
 
     /// Signed at the first request and again shortly before the signature ends. The permit is this person's: rules that share a

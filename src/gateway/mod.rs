@@ -4,6 +4,7 @@
 
 mod answer;
 mod bearer;
+mod current_session;
 mod endpoints;
 mod exchange;
 mod hosts;
@@ -14,6 +15,7 @@ mod permission;
 mod pipeline;
 mod record;
 mod redirect;
+mod renewals;
 mod reply;
 mod rule;
 mod target_group;
@@ -31,6 +33,7 @@ pub use pages::{PageError, Pages, SITUATIONS};
 pub use pipeline::{Forward, handle};
 pub use record::{AuthenticationEvent, Authorized, Record, TokenEvent};
 pub use redirect::{Redirect, RedirectError};
+pub use renewals::{Background, RefreshCounts, Renewals};
 pub use reply::{TargetFailure, Verdict, Visitor, for_malformed, for_refusal, for_target, for_transform};
 pub use rule::{FixedResponse, RoutingAction, RuleActions};
 pub use target_group::{
@@ -54,7 +57,7 @@ pub struct Gateway {
     pub generation: u64,
     pub listeners: Vec<ListenerRules>,
     pub target_groups: Vec<Arc<TargetGroup>>,
-    pub authentication: Authentication,
+    pub authentication: Arc<Authentication>,
     pub signer: Signer,
     pub claim_headers: Vec<ClaimHeader>,
     /// Whether `x-amzn-oidc-accesstoken` is sent.
@@ -66,6 +69,7 @@ pub struct Gateway {
     pub pages: Pages,
     pub known: KnownSessions,
     pub known_tokens: KnownTokens,
+    pub renewals: Renewals,
     /// Session cookies of all rules: none of them reaches a target, whichever rule set it.
     pub cookies: Vec<SessionCookie>,
     /// Whether any visitor is kept with a target. Where nobody is, cookies of ALB's names belong to somebody else: a real one
@@ -102,9 +106,12 @@ impl Gateway {
     /// was judged by rules that may have changed (`known_tokens`) is not among it.
     pub fn inherit(&mut self, old: &Self, now: UnixTime) {
         self.generation = old.generation + 1;
-        self.authentication.ended = old.authentication.ended.clone();
-        self.authentication.finished_logins = old.authentication.finished_logins.clone();
+        if let Some(authentication) = Arc::get_mut(&mut self.authentication) {
+            authentication.ended = old.authentication.ended.clone();
+            authentication.finished_logins = old.authentication.finished_logins.clone();
+        }
         self.known = old.known.clone();
+        self.renewals = old.renewals.clone();
         for group in &self.target_groups {
             if let Some(before) = old.target_groups.iter().find(|before| before.name == group.name) {
                 group.inherit(before, now);

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use http::HeaderValue;
-use http::header::WWW_AUTHENTICATE;
+use http::header::{SET_COOKIE, WWW_AUTHENTICATE};
 
+use super::current_session::{NotCurrent, current};
 use super::known_sessions::Known;
 use super::permission::permit;
 use super::{Exchange, Reply, Rewritten, RoutingAction, RuleActions, Sticky, TargetFailure, TargetGroup, bearer, endpoints, reply};
@@ -23,10 +24,24 @@ pub struct Forward {
     pub rewritten: Rewritten,
     /// Where the visitor was before.
     pub sticky: Sticky,
+    /// A newer state of the session, for the browser.
+    pub set_cookies: Vec<HeaderValue>,
 }
 
-/// `Err(Reply)` is every answer that the gateway gives itself.
+/// `Err(Reply)` is every answer that the gateway gives itself. Either way the browser gets the newest state of its session.
 pub async fn handle(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
+    let decision = decide_on(exchange).await;
+    let set_cookies = std::mem::take(&mut exchange.set_cookies);
+    match decision {
+        Ok(forward) => Ok(Forward { set_cookies, ..forward }),
+        Err(mut reply) => {
+            reply.headers.extend(set_cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
+            Err(reply)
+        }
+    }
+}
+
+async fn decide_on(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
     check_host(exchange)?;
     if let Some(endpoint) = endpoints::find(exchange.gateway, exchange.listener, exchange.request) {
         return Err(endpoints::serve(endpoint, exchange).await);
@@ -53,7 +68,7 @@ pub async fn handle(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
             let rewritten = rewritten.map_err(|error| exchange.refuse(reply::for_transform(error), None))?;
             let secrets = &gateway.authentication;
             match action.decide(&secrets.sealer, &secrets.entropy, request.headers, exchange.now) {
-                Some((target_group, sticky)) => Ok(Forward { target_group, identity, session, sticky, rewritten }),
+                Some((target_group, sticky)) => Ok(Forward { target_group, identity, session, sticky, rewritten, set_cookies: Vec::new() }),
                 None => Err(exchange.refuse(reply::for_target(TargetFailure::Unavailable), None)),
             }
         }
@@ -119,11 +134,13 @@ async fn authenticate(rule: &RuleActions, exchange: &mut Exchange<'_>) -> Result
     if !authenticate.allowed_origins.permit(request.headers, |host| exchange.listener.hosts.serve(host)) {
         return Err(exchange.refuse(reply::foreign_origin(), None));
     }
-    let known = gateway.known.get(session.id);
-    exchange.record.session_was_known = Some(known.is_some());
-    let known = match known {
-        Some(known) => known,
-        None => gateway.known.remember(authenticate, session).map_err(|error| exchange.refuse(reply::for_session_record(error), None))?,
+    let known = match current(authenticate, session, exchange).await {
+        Ok(known) => known,
+        Err(NotCurrent::Over(reason)) => {
+            let over = Presented::Expired(session.id);
+            return challenge_for(authenticate, &over, reason, exchange).await.map(|()| None);
+        }
+        Err(NotCurrent::Record(error)) => return Err(exchange.refuse(reply::for_session_record(error), None)),
     };
     exchange.record.outcome = Some("session");
     exchange.record.subject = Some(known.identity.subject.clone());
@@ -141,6 +158,15 @@ async fn challenge(authenticate: &Arc<Authenticate>, presented: &Presented, exch
         Presented::Ended => SessionOver::Ended.reason(),
         Presented::Session(_) => return Ok(()),
     };
+    challenge_for(authenticate, presented, reason, exchange).await
+}
+
+async fn challenge_for(
+    authenticate: &Arc<Authenticate>,
+    presented: &Presented,
+    reason: &'static str,
+    exchange: &mut Exchange<'_>,
+) -> Result<(), Reply> {
     let reply = match decide(authenticate.on_unauthenticated_request, presented, exchange.request.kind()) {
         Decision::PassAnonymously => {
             exchange.record.outcome = Some("anonymous");

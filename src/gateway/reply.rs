@@ -4,7 +4,7 @@ use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
 use super::pages::PageContext;
 use super::{AuthenticationEvent, Gateway, Record, Reply, TransformError};
-use crate::authentication::{BearerError, CallbackError, LoginError, ProviderClientError};
+use crate::authentication::{BearerError, CallbackError, IdTokenFailure, LoginError, ProviderClientError};
 use crate::authorization::{Failure, Refusal, Why};
 use crate::identity_headers::HeaderError;
 use crate::message::{Malformed, shows_page};
@@ -276,11 +276,13 @@ pub(super) fn for_callback(error: &CallbackError) -> Verdict {
             TokenError::Member("id_token") => nonsense("AuthInvalidIdToken"),
             TokenError::Member(_) => nonsense("AuthInvalidTokenResponse"),
         },
-        CallbackError::Keys(cause) => provider("AuthJwksRequestTimeout", "AuthJwksRequestFailed", cause),
-        CallbackError::IdTokenSignature(_) => nonsense("AuthInvalidIdToken"),
-        CallbackError::IdToken(IdTokenError::Tenant) => failure(403, "access_denied", "AuthForbiddenTenant"),
-        CallbackError::IdToken(IdTokenError::HostedDomain) => failure(403, "access_denied", "AuthForbiddenDomain"),
-        CallbackError::IdToken(_) => nonsense("AuthInvalidIdToken"),
+        CallbackError::IdToken(cause) => match cause {
+            IdTokenFailure::Keys(cause) => provider("AuthJwksRequestTimeout", "AuthJwksRequestFailed", cause),
+            IdTokenFailure::Signature(_) => nonsense("AuthInvalidIdToken"),
+            IdTokenFailure::Claims(IdTokenError::Tenant) => failure(403, "access_denied", "AuthForbiddenTenant"),
+            IdTokenFailure::Claims(IdTokenError::HostedDomain) => failure(403, "access_denied", "AuthForbiddenDomain"),
+            IdTokenFailure::Claims(_) => nonsense("AuthInvalidIdToken"),
+        },
         CallbackError::UserInfoCall(cause) => call("AuthUserinfoEpRequestTimeout", "AuthUserinfoEpRequestFailed", cause),
         CallbackError::UserInfo(cause) => match cause {
             UserInfoError::Refused(_) => nonsense("AuthUserinfoEpRequestFailed").counted(AuthenticationEvent::Error),
@@ -290,8 +292,7 @@ pub(super) fn for_callback(error: &CallbackError) -> Verdict {
         CallbackError::TooLarge => {
             failure(500, "session_too_large", "AuthUserinfoResponseSizeExceeded").counted(AuthenticationEvent::ClaimsTooLarge)
         }
-        CallbackError::Seal(cause) => unhandled(cause),
-        CallbackError::Record(cause) => unhandled(cause),
+        CallbackError::Cookie(cause) => unhandled(cause),
         CallbackError::Entropy(cause) => unhandled(cause),
     }
 }

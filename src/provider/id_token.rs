@@ -19,11 +19,42 @@ pub struct IdTokenExpectations<'a> {
     pub client_id: &'a str,
     /// Empty: any.
     pub hosted_domains: &'a [String],
-    pub nonce: &'a str,
+    pub nonce: ExpectedNonce<'a>,
     pub access_token: &'a str,
     /// `typ` of the token's header.
     pub token_type: Option<&'a str>,
     pub now: UnixTime,
+}
+
+/// `nonce` of a login.
+#[derive(Debug, Clone, Copy)]
+pub enum ExpectedNonce<'a> {
+    /// At the login itself.
+    Exactly(&'a str),
+    /// At a refresh: of the login where there is one, and there need not be one (OIDC Core §12.2).
+    IfPresent(&'a NonceHash),
+}
+
+/// What a session keeps of it: enough to know it again.
+pub type NonceHash = [u8; 16];
+
+/// The beginning of its SHA-256.
+#[must_use]
+pub fn nonce_hash(nonce: &str) -> NonceHash {
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, nonce.as_bytes()).as_ref()[..16]);
+    hash
+}
+
+impl ExpectedNonce<'_> {
+    fn is_met_by(self, claims: &Map<String, Value>) -> bool {
+        let equal = |one: &[u8], other: &[u8]| aws_lc_rs::constant_time::verify_slices_are_equal(one, other).is_ok();
+        match (self, claims.get("nonce").map(Value::as_str)) {
+            (Self::Exactly(expected), found) => equal(found.flatten().unwrap_or_default().as_bytes(), expected.as_bytes()),
+            (Self::IfPresent(_), None) => true,
+            (Self::IfPresent(expected), Some(found)) => found.is_some_and(|found| equal(&nonce_hash(found), expected)),
+        }
+    }
 }
 
 /// What a good one says.
@@ -83,8 +114,9 @@ pub fn verify_claims(token: Verified<Map<String, Value>>, expected: &IdTokenExpe
     audience(&claims, expected.client_id)?;
     subject(&claims).ok_or(IdTokenError::Subject)?;
     times(&claims, expected.now)?;
-    let nonce = claims.get("nonce").and_then(Value::as_str).unwrap_or_default();
-    aws_lc_rs::constant_time::verify_slices_are_equal(nonce.as_bytes(), expected.nonce.as_bytes()).map_err(|_| IdTokenError::Nonce)?;
+    if !expected.nonce.is_met_by(&claims) {
+        return Err(IdTokenError::Nonce);
+    }
     if let Some(hash) = claims.get("at_hash") {
         let digest = aws_lc_rs::digest::digest(algorithm.hash(), expected.access_token.as_bytes());
         let half = URL_SAFE_NO_PAD.encode(&digest.as_ref()[..digest.as_ref().len() / 2]);

@@ -29,12 +29,12 @@ pub use client_assertion::Moment;
 pub use client_authentication::{AssertionAudience, ClientAuthentication};
 pub use client_key::{ClientKey, ClientKeyError};
 pub use end_session_request::EndSessionRequest;
-pub use id_token::{IdTokenClaims, IdTokenError, IdTokenExpectations, verify_claims};
+pub use id_token::{ExpectedNonce, IdTokenClaims, IdTokenError, IdTokenExpectations, NonceHash, nonce_hash, verify_claims};
 pub use introspection::{IntrospectionError, introspection_call, introspection_claims};
 pub use issuers::{Issuers, TENANT};
 pub use metadata::{Endpoints, MetadataError, ProviderMetadata, UrlError, UrlPolicy};
 pub use pushed_authorization::{PushedError, PushedRequests, pushed_authorization_call, pushed_authorization_reference};
-pub use token_request::code_exchange;
+pub use token_request::{code_exchange, refresh};
 pub use token_response::{TokenError, TokenResponse};
 pub use user_info::{UserInfoError, merge, user_info_call, user_info_claims};
 

@@ -1,5 +1,7 @@
 //! The token response (RFC 6749 §5, OIDC Core §3.1.3.3), judged before anything in it is used.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::ProviderAnswer;
@@ -10,7 +12,12 @@ use crate::secret::Secret;
 #[derive(Debug)]
 pub struct TokenResponse {
     pub access_token: Secret<String>,
-    pub id_token: Secret<String>,
+    /// Always there after a login; a refresh may bring none (OIDC Core §12.2).
+    pub id_token: Option<Secret<String>>,
+    /// A new one replaces the former; without one the former stays (RFC 6749 §6).
+    pub refresh_token: Option<Secret<String>>,
+    /// Of the access token.
+    pub expires_in: Option<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,9 +59,32 @@ impl TokenResponse {
         if !access_token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(TokenError::Member("access_token"));
         }
-        Ok(Self { access_token: Secret::new(access_token), id_token: Secret::new(text("id_token")?) })
+        let optional = |name: &'static str| match body.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => text(name).map(|text| Some(Secret::new(text))),
+        };
+        Ok(Self {
+            access_token: Secret::new(access_token),
+            id_token: optional("id_token")?,
+            refresh_token: optional("refresh_token")?,
+            expires_in: lifetime(body.get("expires_in")),
+        })
     }
 }
+
+/// A number of seconds, which some send as a text. What is no such thing tells nothing, and is no reason to sign nobody in
+/// (threat I06); what is absurd is cut.
+fn lifetime(value: Option<&Value>) -> Option<Duration> {
+    let seconds = match value? {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.parse().ok()?,
+        _ => return None,
+    };
+    (seconds > 0.0).then(|| Duration::try_from_secs_f64(seconds.min(LONGEST)).ok()).flatten()
+}
+
+/// A year.
+const LONGEST: f64 = 365.0 * 86_400.0;
 
 /// An error code as RFC 6749 §5.2 has it; anything else is a stranger's text and stays out of the log.
 pub(super) fn printable(code: &str) -> String {

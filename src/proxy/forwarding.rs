@@ -175,11 +175,14 @@ pub(super) fn inspect_trailers(trailers: &mut HeaderMap) {
     }
 }
 
-/// Keeps the visitor with the target that has answered.
+/// Keeps the session up to date, and the visitor with the target that has answered.
 fn remember_target(response: &mut ResponseHeader, context: &RequestContext, now: UnixTime) -> Result<()> {
     let (Some(forward), Some(outstanding), Some(forwarded)) = (&context.forward, &context.outstanding, &context.forwarded) else {
         return Ok(());
     };
+    for cookie in &forward.set_cookies {
+        response.append_header(SET_COOKIE, cookie.clone())?;
+    }
     let sealer = &context.gateway.authentication.sealer;
     let set = forward.sticky.set_cookies(&forward.target_group, outstanding.index, &response.headers, forwarded.scheme, sealer, now);
     for cookie in set {

@@ -6,7 +6,7 @@ use prometheus::{
 };
 
 use super::Entry;
-use crate::gateway::{AuthenticationEvent, TokenEvent};
+use crate::gateway::{AuthenticationEvent, RefreshCounts, TokenEvent};
 
 /// All of them, in a registry of their own.
 pub struct Metrics {
@@ -21,6 +21,7 @@ pub struct Metrics {
     claims_too_large: IntCounter,
     jwt_validation: IntCounterVec,
     token_cache: IntCounterVec,
+    auth_refresh: IntCounterVec,
     jwks_refresh: IntCounterVec,
     jwks_fetched_at: GaugeVec,
     jwks_age: GaugeVec,
@@ -87,6 +88,7 @@ impl Metrics {
             claims_too_large,
             jwt_validation: counters("jwt_validation_total", "Bearer tokens that were judged", &["result", "reason"])?,
             token_cache: counters("token_cache_total", "Bearer tokens that had, or had not, been judged before", &["result"])?,
+            auth_refresh: counters("auth_refresh_total", "Sessions that were given new tokens, or could not be", &["result"])?,
             jwks_refresh: counters("jwks_refresh_total", "Attempts to fetch a key set", &["result"])?,
             jwks_fetched_at: gauges("jwks_fetched_timestamp_seconds", "When the key set in use was fetched", &["identity_provider"])?,
             jwks_age: gauges("jwks_age_seconds", "Age of the key set in use", &["identity_provider"])?,
@@ -173,6 +175,14 @@ impl Metrics {
 
     pub fn certificate(&self, name: &str, expires_at: i64) {
         self.certificate_expiry.with_label_values(&[name]).set(seconds(u64::try_from(expires_at).unwrap_or_default()));
+    }
+
+    /// How often refreshes of sessions came to each end, since the start.
+    pub fn refreshes(&self, counts: &RefreshCounts) {
+        for (result, total) in counts {
+            let counter = self.auth_refresh.with_label_values(&[result]);
+            counter.inc_by(total.saturating_sub(counter.get()));
+        }
     }
 
     /// Text exposition format. `providers` are those whose key set has an age.

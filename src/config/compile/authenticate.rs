@@ -27,6 +27,9 @@ pub(super) fn compile(
     if let Some(at) = raw.session_timeout.as_ref().filter(|_| timeout.is_zero() || timeout > LONGEST_SESSION) {
         context.error(at, "a session lasts between 1s and 7d");
     }
+    if let Some(at) = raw.idle_timeout.as_ref().filter(|at| at.value.0 < SHORTEST_IDLE || at.value.0 > timeout) {
+        context.error(at, "an idle timeout is between 1m and the session timeout");
+    }
     let cookie = raw.session_cookie_name.as_ref().map_or(SessionCookie::DEFAULT_NAME, |at| at.value.as_str());
     if let Some(at) = raw.session_cookie_name.as_ref().filter(|_| !SessionCookie::may_be_called(cookie)) {
         context.error(at, format!("{cookie:?} cannot name the session cookie"));
@@ -51,6 +54,7 @@ pub(super) fn compile(
             scope: raw.scope.as_ref().map_or("openid", |at| at.value.as_str()).to_owned(),
             cookie: SessionCookie::new(cookie),
             session_timeout: timeout,
+            idle_timeout: raw.idle_timeout.as_ref().map(|at| at.value.0),
             extra_params: extra_params(raw, connected),
             allow_cors_preflight: raw.allow_cors_preflight.unwrap_or(false),
             allowed_origins: origins.clone(),
@@ -149,6 +153,8 @@ pub(super) fn require_tls(context: &mut Context<'_>, action: &Action, place: &Pl
     }
 }
 
+/// Shorter, and people would be asked to sign in while they read.
+const SHORTEST_IDLE: Duration = Duration::from_secs(60);
 /// ALB's longest, and its default.
 const LONGEST_SESSION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 

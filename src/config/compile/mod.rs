@@ -34,7 +34,7 @@ use super::raw::Root;
 use super::report::{Fault, Faults};
 use crate::authentication::{Authenticate, Authentication, KeySource, LOGIN_LIFETIME, ProviderClient};
 use crate::clock::UnixTime;
-use crate::gateway::{ClientCertificate, Gateway, KnownSessions, KnownTokens, RuleActions};
+use crate::gateway::{ClientCertificate, Gateway, KnownSessions, KnownTokens, Renewals, RuleActions};
 use crate::provider::Provider;
 use crate::secret::Entropy;
 use crate::session::{EndedSessions, Sealer, SessionCookie, UsedOnce};
@@ -121,14 +121,15 @@ pub(super) fn compile(
         generation: 0,
         listeners: rules,
         target_groups: groups.values().cloned().collect(),
-        authentication: Authentication {
+        authentication: Arc::new(Authentication {
             sealer,
             entropy: entropy.clone(),
             verifier: Verifier::default(),
             ended: EndedSessions::new(),
             finished_logins: UsedOnce::new(LOGIN_LIFETIME),
             callback_path: format!("{}/idpresponse", endpoints.prefix),
-        },
+            needs_access_token: headers.access_token,
+        }),
         signer: headers.signer,
         claim_headers: headers.claims,
         sends_access_token: headers.access_token,
@@ -138,6 +139,9 @@ pub(super) fn compile(
         pages: pages?,
         known: KnownSessions::new(),
         known_tokens: KnownTokens::new(),
+        renewals: Renewals::new(Box::new(|task| {
+            tokio::spawn(task);
+        })),
         cookies,
         is_sticky,
     };

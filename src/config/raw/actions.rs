@@ -75,6 +75,8 @@ section! {
         session_cookie_name: Option<Located<String>>,
         /// 1s to 7d. Default 7d.
         session_timeout: Option<Located<Seconds>>,
+        /// Without a request for so long the session is over, 1m to the session timeout. Off unless given.
+        idle_timeout: Option<Located<Seconds>>,
         /// Added to the authorization request; at most 10.
         authentication_request_extra_params: Named<Located<String>>,
         /// A real preflight (OPTIONS, Origin, Access-Control-Request-Method) passes, bare. Default false.
@@ -84,7 +86,6 @@ section! {
         /// Also accepts Authorization: Bearer on this rule.
         bearer_tokens: Option<Located<BearerTokens>>,
     }
-    later: ["idle_timeout"]
 }
 
 words! {

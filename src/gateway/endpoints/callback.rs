@@ -1,7 +1,7 @@
 //! `/oauth2/idpresponse`: the redirect URI of the authorization-code flow.
 
 use super::login;
-use crate::authentication::{CallbackError, CallbackFailure, LoginState, Presented};
+use crate::authentication::{Authenticate, CallbackError, CallbackFailure, LoginState, Presented};
 use crate::gateway::{AuthenticationEvent, Exchange, Reply, reply};
 
 pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
@@ -16,8 +16,9 @@ pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
         return refuse(CallbackFailure { error: CallbackError::OtherRule, login: Some(Box::new(login)) }, exchange);
     };
     exchange.record.identity_provider = Some(authenticate.provider.name.clone());
-    match authentication.finish(authenticate, &login, &response, request.headers, exchange.now).await {
+    match authentication.finish(authenticate, &login, &response, exchange.now).await {
         Ok(signed_in) => {
+            end_former_sessions(authenticate, exchange);
             exchange.record.outcome = Some("signed_in");
             exchange.record.event = Some(AuthenticationEvent::Success);
             exchange.record.subject = Some(signed_in.subject.into());
@@ -26,6 +27,15 @@ pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
             Reply::redirect(302, &signed_in.location).with_cookies(signed_in.set_cookies)
         }
         Err(error) => refuse(CallbackFailure { error, login: Some(Box::new(login)) }, exchange),
+    }
+}
+
+/// A session that the browser had before does not live on beside the new one (session fixation, threat S01).
+fn end_former_sessions(authenticate: &Authenticate, exchange: &Exchange<'_>) {
+    for (former, session) in super::sessions(exchange) {
+        if former.cookie == authenticate.cookie {
+            exchange.gateway.authentication.ended.end(session.id, exchange.now);
+        }
     }
 }
 

@@ -47,10 +47,20 @@ struct Authorization {
     used: bool,
 }
 
+/// All tokens of one login are a family, and one that comes back after it was replaced ends them all.
+struct RefreshToken {
+    user: String,
+    family: String,
+    replaced: bool,
+}
+
 #[derive(Default)]
 struct Book {
     authorizations: HashMap<String, Authorization>,
     access_tokens: HashMap<String, String>,
+    refresh_tokens: HashMap<String, RefreshToken>,
+    /// Refresh tokens that came a second time: what a provider takes for theft.
+    reuses: usize,
     hits: Vec<Hit>,
     faults: HashMap<String, Fault>,
 }
@@ -160,6 +170,21 @@ impl Provider {
 
     pub(crate) fn count(&self, endpoint: &str) -> usize {
         self.hits(endpoint).len()
+    }
+
+    /// Refreshes that were asked for.
+    pub(crate) fn refreshes(&self) -> usize {
+        self.hits("token").iter().filter(|hit| hit.form("grant_type").as_deref() == Some("refresh_token")).count()
+    }
+
+    /// Refresh tokens that came a second time.
+    pub(crate) fn reuses(&self) -> usize {
+        self.shared.book.lock().unwrap().reuses
+    }
+
+    /// Ends everything that could be refreshed, as an administrator would.
+    pub(crate) fn revoke_all(&self) {
+        self.shared.book.lock().unwrap().refresh_tokens.clear();
     }
 
     /// Connections accepted, finished handshake or not.
@@ -304,8 +329,10 @@ impl Shared {
         if !self.client_is_known(request, &form) {
             return Err((401, "invalid_client", "client authentication"));
         }
-        if field("grant_type") != "authorization_code" {
-            return Err((400, "unsupported_grant_type", "grant type"));
+        match field("grant_type") {
+            "authorization_code" => {}
+            "refresh_token" => return self.refresh(field("refresh_token")),
+            _ => return Err((400, "unsupported_grant_type", "grant type")),
         }
         let refuse = |why| Err((400, "invalid_grant", why));
         let (user, nonce) = {
@@ -328,7 +355,23 @@ impl Shared {
             (authorization.user.clone(), asked("nonce"))
         };
         self.secrets.add(field("code_verifier"), "code verifier");
-        Ok(self.tokens(&user, nonce.as_deref()))
+        Ok(self.tokens(&user, nonce.as_deref(), &random(12)))
+    }
+
+    /// Rotates: each token works once.
+    fn refresh(&self, token: &str) -> Result<Value, (u16, &'static str, &'static str)> {
+        let (user, family) = {
+            let mut book = self.book.lock().unwrap();
+            let Some(known) = book.refresh_tokens.get_mut(token) else { return Err((400, "invalid_grant", "refresh token unknown")) };
+            let (user, family) = (known.user.clone(), known.family.clone());
+            if std::mem::replace(&mut known.replaced, true) {
+                book.refresh_tokens.retain(|_, other| other.family != family);
+                book.reuses += 1;
+                return Err((400, "invalid_grant", "refresh token used twice"));
+            }
+            (user, family)
+        };
+        Ok(self.tokens(&user, None, &family))
     }
 
     fn client_is_known(&self, request: &Request, form: &HashMap<String, String>) -> bool {
@@ -344,13 +387,15 @@ impl Shared {
         form_decoded(id).as_deref() == Some(CLIENT_ID) && form_decoded(secret).as_ref() == Some(&self.client_secret)
     }
 
-    fn tokens(&self, user: &str, nonce: Option<&str>) -> Value {
+    fn tokens(&self, user: &str, nonce: Option<&str>, family: &str) -> Value {
         let access_token = format!("access-{}", random(30));
         let refresh_token = format!("refresh-{}", random(30));
         self.secrets.add(&access_token, "access token");
         self.secrets.add(&refresh_token, "refresh token");
         let mut book = self.book.lock().unwrap();
         book.access_tokens.insert(access_token.clone(), user.to_owned());
+        let known = RefreshToken { user: user.to_owned(), family: family.to_owned(), replaced: false };
+        book.refresh_tokens.insert(refresh_token.clone(), known);
         drop(book);
 
         let mut behaviour = self.behaviour.lock().unwrap();

@@ -1,0 +1,151 @@
+//! New tokens for a session (OIDC Core §12): new claims take effect at once, and the person stays the same one.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::id_token_check::IdTokenFailure;
+use super::session_check::ISSUER;
+use super::{Authenticate, Authentication, ProviderClientError, SessionCookieError};
+use crate::clock::UnixTime;
+use crate::provider::{
+    CallError, ExpectedNonce, IdTokenClaims, Moment, ProviderMetadata, TokenError, TokenResponse, UserInfoError, merge, personal, refresh,
+    user_info_call, user_info_claims,
+};
+use crate::secret::EntropyError;
+use crate::session::{OpenedSession, RecordError, SessionRecord};
+use crate::tokens::Compact;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    #[error("the provider's metadata: {0}")]
+    Metadata(ProviderClientError),
+    #[error("the token endpoint: {0}")]
+    Call(CallError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    IdToken(#[from] IdTokenFailure),
+    #[error("the provider's answer is about somebody else")]
+    OtherPerson,
+    #[error("claims and tokens do not fit into four cookies")]
+    TooLarge,
+    #[error(transparent)]
+    Cookie(#[from] SessionCookieError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+}
+
+impl RefreshError {
+    /// Whether the session is over: asking again would not help. Anything else may be better in a moment.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Token(TokenError::InvalidGrant) | Self::OtherPerson | Self::TooLarge | Self::Record(_) => true,
+            // A 400 without any error, too: some providers answer a spent refresh token so.
+            Self::Token(TokenError::Refused { status, .. }) => *status == 400,
+            Self::IdToken(IdTokenFailure::Claims(_) | IdTokenFailure::Signature(_)) => true,
+            Self::Token(TokenError::Form | TokenError::Member(_)) | Self::IdToken(IdTokenFailure::Keys(_)) => false,
+            Self::Metadata(_) | Self::Call(_) | Self::Cookie(_) | Self::Entropy(_) => false,
+        }
+    }
+}
+
+/// A session with new tokens, and the cookies that hold it.
+pub struct Refreshed {
+    pub session: OpenedSession,
+    pub set_cookies: Vec<String>,
+}
+
+impl Authentication {
+    /// One exchange with the provider. Whoever calls sees to it that there is one at a time for each session: a provider that rotates
+    /// refresh tokens takes a second use of one for a theft.
+    pub async fn refresh(&self, authenticate: &Authenticate, session: &OpenedSession, now: UnixTime) -> Result<Refreshed, RefreshError> {
+        let record = session.unpack()?;
+        let metadata = authenticate.client.metadata().await.map_err(RefreshError::Metadata)?;
+        let moment = Moment { entropy: &self.entropy, now };
+        let call = refresh(&authenticate.provider, &metadata, &record.refresh_token, moment)?;
+        let answer = authenticate.client.call(call).await.map_err(RefreshError::Call)?;
+        let tokens = TokenResponse::parse(&answer)?;
+        let claims = self.new_claims(authenticate, &metadata, &record, &tokens, now).await?;
+        let (refresh_from, access_expires_at) = due(&tokens, now);
+        let record = SessionRecord {
+            generation: record.generation.wrapping_add(1),
+            seen_at: now,
+            refresh_from,
+            access_expires_at,
+            claims,
+            access_token: tokens.access_token.expose().clone(),
+            id_token: tokens.id_token.map_or(record.id_token, |token| token.expose().clone()),
+            refresh_token: tokens.refresh_token.map_or(record.refresh_token, |token| token.expose().clone()),
+            ..record
+        };
+        let set_cookies = self.session_cookies(authenticate, &record)?.ok_or(RefreshError::TooLarge)?;
+        Ok(Refreshed { session: OpenedSession::read(record.pack()?)?, set_cookies })
+    }
+
+    /// The claims of the new ID token, or of the one that there is, with those of user info over them.
+    async fn new_claims(
+        &self,
+        authenticate: &Authenticate,
+        metadata: &ProviderMetadata,
+        record: &SessionRecord,
+        tokens: &TokenResponse,
+        now: UnixTime,
+    ) -> Result<Map<String, Value>, RefreshError> {
+        let (mut claims, issuer) = match &tokens.id_token {
+            Some(id_token) => {
+                let both = (id_token.expose().as_str(), tokens.access_token.expose().as_str());
+                let nonce = ExpectedNonce::IfPresent(&record.nonce);
+                let IdTokenClaims { issuer, claims } = self.check_id_token(authenticate, metadata, both, nonce, now).await?;
+                (claims, Some(Value::from(&*issuer)))
+            }
+            None => (claims_of_login(record), record.claims.get(ISSUER).cloned()),
+        };
+        // OIDC Core §12.2: the same person at the same issuer, whatever else is new.
+        let same = |name: &str, found: Option<&Value>| found == record.claims.get(name);
+        if !same("sub", claims.get("sub")) || !same(ISSUER, issuer.as_ref()) {
+            return Err(RefreshError::OtherPerson);
+        }
+        if let Some(endpoint) = metadata.user_info_endpoint.as_ref().filter(|_| authenticate.provider.asks_user_info) {
+            let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let answer = authenticate.client.call(user_info_call(endpoint, tokens.access_token.expose())).await;
+            match answer.map(|answer| user_info_claims(&answer, &subject)) {
+                Ok(Ok(user_info)) => merge(&mut claims, user_info),
+                Ok(Err(UserInfoError::Subject)) => return Err(RefreshError::OtherPerson),
+                // The refresh token may be spent already: the new tokens are kept, with what is known of the person.
+                Ok(Err(UserInfoError::Refused(_) | UserInfoError::Form)) | Err(_) => claims = record.claims.clone(),
+            }
+        }
+        claims.extend(issuer.map(|issuer| (ISSUER.to_owned(), issuer)));
+        Ok(claims)
+    }
+}
+
+/// What the ID token of the session says. The seal vouches for it. Where it did not fit, what is left of it stands among the claims.
+fn claims_of_login(record: &SessionRecord) -> Map<String, Value> {
+    let claims = Compact::parse(&record.id_token).ok().and_then(|token| token.unverified_claims());
+    let mut claims = claims.unwrap_or_else(|| record.claims.clone());
+    personal(&mut claims);
+    claims
+}
+
+/// When a refresh of these tokens is due, and when the access token ends: a minute before, or a tenth of its life where that is less.
+/// Without a refresh token there is nothing to wait for, and the session lasts as long as it may.
+pub(super) fn due(tokens: &TokenResponse, now: UnixTime) -> (UnixTime, UnixTime) {
+    let never = UnixTime(u64::MAX);
+    match (&tokens.refresh_token, tokens.expires_in) {
+        (None, _) => (never, never),
+        (Some(_), lifetime) => {
+            let lifetime = lifetime.unwrap_or(USUAL_LIFETIME);
+            let ahead = (lifetime / 10).min(AHEAD);
+            (now.plus(lifetime.saturating_sub(ahead)), now.plus(lifetime))
+        }
+    }
+}
+
+const AHEAD: Duration = Duration::from_secs(60);
+/// Where the provider does not say (`expires_in` is only recommended, RFC 6749 §5.1).
+const USUAL_LIFETIME: Duration = Duration::from_secs(5 * 60);

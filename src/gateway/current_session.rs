@@ -1,0 +1,101 @@
+//! A session that has been opened, as it is now: with new tokens where they are due, and over where there are none to be had.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use super::Exchange;
+use super::known_sessions::Known;
+use super::renewals::Outcome;
+use crate::authentication::Authenticate;
+use crate::session::{OpenedSession, RecordError};
+
+/// Why a session that opens is none after all.
+pub(super) enum NotCurrent {
+    /// In the words of the access log.
+    Over(&'static str),
+    Record(RecordError),
+}
+
+/// The person of a session. Cookies that hold a newer state of it go along with the answer.
+pub(super) async fn current(
+    authenticate: &Arc<Authenticate>,
+    session: &OpenedSession,
+    exchange: &mut Exchange<'_>,
+) -> Result<Arc<Known>, NotCurrent> {
+    let gateway = exchange.gateway;
+    let known = gateway.known.get(session.id);
+    exchange.record.session_was_known = Some(known.is_some());
+    let known = match known {
+        Some(known) if known.generation == session.generation => known,
+        // Another instance has refreshed it, or this one has forgotten the person.
+        Some(known) if known.generation < session.generation => {
+            gateway.known.remember(authenticate, session).map_err(NotCurrent::Record)?
+        }
+        Some(known) => return superseded(known, session, exchange),
+        None => gateway.known.remember(authenticate, session).map_err(NotCurrent::Record)?,
+    };
+    if exchange.now < session.refresh_from {
+        touch(authenticate, session, exchange);
+        return Ok(known);
+    }
+    refreshed(authenticate, session, known, exchange).await
+}
+
+/// The cookie of before: of a request that was on its way, or a copy.
+fn superseded(known: Arc<Known>, session: &OpenedSession, exchange: &mut Exchange<'_>) -> Result<Arc<Known>, NotCurrent> {
+    match exchange.gateway.renewals.of(session.id, known.generation.wrapping_sub(1)) {
+        Some(Outcome::Renewed(renewed)) => {
+            exchange.set_cookies.clone_from(&renewed.set_cookies);
+            Ok(known)
+        }
+        Some(Outcome::Over | Outcome::Failed { .. }) | None => Err(NotCurrent::Over(SUPERSEDED)),
+    }
+}
+
+/// New tokens, from what is known of them or from the provider. While the former are good, nobody waits for that.
+async fn refreshed(
+    authenticate: &Arc<Authenticate>,
+    session: &OpenedSession,
+    known: Arc<Known>,
+    exchange: &mut Exchange<'_>,
+) -> Result<Arc<Known>, NotCurrent> {
+    let (gateway, now) = (exchange.gateway, exchange.now);
+    if gateway.renewals.of(session.id, session.generation).is_none() && gateway.renewals.is_superseded(session) {
+        // Its refresh token is spent. Sent once more, the provider would take it for stolen and end the session of whoever has the new one.
+        return Err(NotCurrent::Over(SUPERSEDED));
+    }
+    let begun = gateway.renewals.begin(&gateway.authentication, authenticate, session, now);
+    let overdue = now >= session.access_expires_at;
+    let outcome = if overdue { begun.finished().await } else { begun.known() };
+    match outcome {
+        Some(Outcome::Renewed(renewed)) => {
+            gateway.known.put(session.id, renewed.known.clone());
+            exchange.set_cookies.clone_from(&renewed.set_cookies);
+            Ok(renewed.known.clone())
+        }
+        Some(Outcome::Over) => Err(NotCurrent::Over(REFUSED)),
+        // The provider is away for a moment: nobody is signed out for that.
+        Some(Outcome::Failed { .. }) | None if now < session.access_expires_at.plus(GRACE) => Ok(known),
+        Some(Outcome::Failed { .. }) | None => Err(NotCurrent::Over(FAILED)),
+    }
+}
+
+/// Notes in the cookie that the session is in use, now and then.
+fn touch(authenticate: &Authenticate, session: &OpenedSession, exchange: &mut Exchange<'_>) {
+    let Some(idle) = authenticate.idle_timeout else { return };
+    if exchange.now.since(session.seen_at) < (idle / 8).max(Duration::from_secs(1)) {
+        return;
+    }
+    if let Ok(cookies) = exchange.gateway.authentication.seen(authenticate, session, exchange.now) {
+        exchange.set_cookies = cookies.into_iter().filter_map(|cookie| HeaderValue::try_from(cookie).ok()).collect();
+    }
+}
+
+/// How long a session outlives its access token while the provider does not answer.
+const GRACE: Duration = Duration::from_secs(5 * 60);
+
+const SUPERSEDED: &str = "AuthSupersededCookie";
+const REFUSED: &str = "AuthRefreshRefused";
+const FAILED: &str = "AuthRefreshFailed";
