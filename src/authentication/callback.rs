@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::browser_nonce::BrowserNonce;
 use super::session_check::ISSUER;
-use super::{Authenticate, Authentication, LoginState, Presented, ProviderClientError};
+use super::{Authenticate, Authentication, Insufficient, LoginState, Presented, ProviderClientError};
 use crate::clock::UnixTime;
 use crate::identity::{SessionId, display_name};
 use crate::provider::{
@@ -19,7 +19,7 @@ use crate::provider::{
     verify_claims,
 };
 use crate::secret::EntropyError;
-use crate::session::{RecordError, SealError, SessionRecord};
+use crate::session::{Ending, RecordError, SealError, SessionRecord};
 use crate::tokens::{Compact, VerifyError};
 
 /// Each step of the callback that can fail, in the order of the steps.
@@ -49,6 +49,8 @@ pub enum CallbackError {
     AccessDenied,
     #[error("the provider answered with an error: {0}")]
     ErrorResponse(String),
+    #[error("the provider says unmet_authentication_requirements")]
+    UnmetRequirements,
     #[error("there is no code")]
     MissingCode,
     #[error("the token endpoint: {0}")]
@@ -61,6 +63,8 @@ pub enum CallbackError {
     IdTokenSignature(#[from] VerifyError),
     #[error("the ID token: {0}")]
     IdToken(#[from] IdTokenError),
+    #[error("the sign-in is not what the rule asks for: {0}")]
+    Insufficient(#[from] Insufficient),
     #[error("the UserInfo endpoint: {0}")]
     UserInfoCall(CallError),
     #[error(transparent)]
@@ -153,12 +157,16 @@ impl Authentication {
         }
         match response.error.as_deref() {
             Some("access_denied") => return Err(CallbackError::AccessDenied),
+            // OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
+            Some("unmet_authentication_requirements") => return Err(CallbackError::UnmetRequirements),
             Some(error) => return Err(CallbackError::ErrorResponse(log_safe(error))),
             None => {}
         }
         let code = response.code.as_deref().ok_or(CallbackError::MissingCode)?;
         let tokens = self.exchange(authenticate, &metadata, login, code, now).await?;
         let IdTokenClaims { issuer, mut claims } = self.id_token_claims(authenticate, &metadata, login, &tokens, now).await?;
+        // Here and not at the page that the login leads to: from there it would lead to the provider again, and so on for ever.
+        authenticate.requirements.judge(&claims, now)?;
         if let Some(endpoint) = metadata.user_info_endpoint.as_ref().filter(|_| authenticate.provider.asks_user_info) {
             let call = user_info_call(endpoint, tokens.access_token.expose());
             let answer = authenticate.client.call(call).await.map_err(CallbackError::UserInfoCall)?;
@@ -240,7 +248,7 @@ impl Authentication {
     /// A session that the browser had before does not live on beside the new one (session fixation, threat S01).
     fn end_former_session(&self, authenticate: &Authenticate, headers: &HeaderMap, now: UnixTime) {
         if let Presented::Session(former) = self.presented(authenticate, headers, now) {
-            self.ended.end(former.id, now);
+            self.ended.end(former.id, Ending::Replaced);
         }
     }
 }

@@ -10,6 +10,7 @@ mod login;
 mod login_state;
 mod logout;
 mod port;
+mod requirements;
 mod session_check;
 mod socket_origin;
 mod unauthenticated;
@@ -24,10 +25,11 @@ pub use bearer::{
 pub use browser_nonce::NONCE_COOKIE;
 pub use callback::{CallbackError, CallbackFailure, SignedIn};
 pub use chosen_provider::{CHOICE_COOKIE, chosen, forget_choice, remember_choice};
-pub use login::{LoginError, LoginStart, MAX_RETURN_BYTES};
+pub use login::{LoginError, LoginStart, MAX_RETURN_BYTES, Prompt};
 pub use login_state::{LOGIN_LIFETIME, LoginState};
 pub use logout::{LogoutState, ReturnPlaces};
 pub use port::{KeySource, ProviderClient, ProviderClientError};
+pub use requirements::{AuthenticationRequirements, Insufficient};
 pub use session_check::{Presented, SessionOver, SessionTerm, identify};
 pub use socket_origin::AllowedOrigins;
 pub use unauthenticated::{Decision, OnUnauthenticatedRequest, decide, is_cors_preflight};
@@ -49,6 +51,8 @@ pub struct Authenticate {
     pub cookie: SessionCookie,
     pub session_timeout: Duration,
     pub extra_params: Vec<(String, String)>,
+    /// How and when people have to have signed in, for a session and for a token alike.
+    pub requirements: AuthenticationRequirements,
     /// A real preflight passes, bare.
     pub allow_cors_preflight: bool,
     /// Where WebSockets may be opened from, beside the listener's own hosts.

@@ -16,6 +16,7 @@ mod record;
 mod redirect;
 mod reply;
 mod rule;
+mod step_up;
 mod target_group;
 mod transform;
 

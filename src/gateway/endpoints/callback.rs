@@ -44,7 +44,8 @@ fn refuse(failure: CallbackFailure, exchange: &mut Exchange<'_>) -> Reply {
         Some(login) if !matches!(error, CallbackError::OtherRule) => (login.rule, login.return_to.as_str()),
         _ => (exchange.listener.authenticating().next().map_or(0, |authenticate| authenticate.rule), "/"),
     };
-    let again = login::url(exchange.gateway, priority, return_to);
+    let url = if matches!(error, CallbackError::Insufficient(_) | CallbackError::UnmetRequirements) { login::url_anew } else { login::url };
+    let again = url(exchange.gateway, priority, return_to);
     // Where there are several providers, another one may do better.
     let again = if login.as_ref().is_some_and(|login| login.own_redirect_uri) { again + "&choose=true" } else { again };
     exchange.refuse(reply::for_callback(&error), Some(&again))
