@@ -35,32 +35,33 @@ pub enum Insufficient {
 }
 
 impl AuthenticationRequirements {
-    #[must_use]
-    pub fn are_none(&self) -> bool {
-        self.acr_values.is_empty() && self.max_age.is_none() && self.amr.is_empty()
-    }
-
-    /// Allocates nothing: this is asked at every request.
+    /// Allocates nothing: this is asked at every request. What only a page of the provider mends is found first, because one new sign-in
+    /// has to mend all.
     pub fn judge(&self, claims: &Map<String, Value>, now: UnixTime) -> Result<(), Insufficient> {
-        if !self.acr_values.is_empty() {
-            let acr = claims.get("acr").and_then(Value::as_str).ok_or(Insufficient::Acr)?;
-            if !self.acr_values.iter().any(|wanted| wanted == acr) {
-                return Err(Insufficient::Acr);
-            }
+        let age = self.judge_age(claims, now);
+        if age == Err(Insufficient::MaxAge) {
+            return age;
         }
         if !self.amr.iter().all(|method| holds(claims.get("amr"), method)) {
             return Err(Insufficient::Amr);
         }
-        if self.max_age.is_some() {
-            // Providers that do not know when a person signed in leave it out or say 0; one from the future would never grow old.
-            let is_known = seconds(claims, "auth_time").is_some_and(|time| time > 0) && has_come(claims, "auth_time", now);
-            let until = self.until(claims).filter(|_| is_known).ok_or(Insufficient::AuthTime)?;
-            // Without leeway: it would make a short `max_age` a much longer one.
-            if until <= now {
-                return Err(Insufficient::MaxAge);
-            }
+        age?;
+        if self.acr_values.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let acr = claims.get("acr").and_then(Value::as_str).ok_or(Insufficient::Acr)?;
+        if self.acr_values.iter().any(|wanted| wanted == acr) { Ok(()) } else { Err(Insufficient::Acr) }
+    }
+
+    fn judge_age(&self, claims: &Map<String, Value>, now: UnixTime) -> Result<(), Insufficient> {
+        if self.max_age.is_none() {
+            return Ok(());
+        }
+        // Providers that do not know when a person signed in leave it out or say 0; one from the future would never grow old.
+        let is_known = seconds(claims, "auth_time").is_some_and(|time| time > 0) && has_come(claims, "auth_time", now);
+        let until = self.until(claims).filter(|_| is_known).ok_or(Insufficient::AuthTime)?;
+        // Without leeway: it would make a short `max_age` a much longer one.
+        if until <= now { Err(Insufficient::MaxAge) } else { Ok(()) }
     }
 
     /// When claims that are sufficient now cease to be; `None`: never.

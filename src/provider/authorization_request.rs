@@ -31,9 +31,9 @@ pub struct AuthorizationRequest<'a> {
     pub acr_values: Option<&'a str>,
     /// In seconds.
     pub max_age: Option<&'a str>,
-    /// In place of the one among `extra`.
     pub prompt: Option<&'a str>,
-    /// From `authentication_request_extra_params`; none of our own names (the configuration sees to it).
+    /// From `authentication_request_extra_params`; none of our own names (the configuration sees to it). The three above win over theirs:
+    /// no parameter may stand twice (RFC 6749 §3.1).
     pub extra: &'a [(String, String)],
 }
 
@@ -73,9 +73,10 @@ impl AuthorizationRequest<'_> {
             ("code_challenge_method", "S256"),
         ];
         let of_authentication = [("acr_values", self.acr_values), ("max_age", self.max_age), ("prompt", self.prompt)];
-        let of_authentication = of_authentication.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let stands_already = move |name: &str| of_authentication.iter().any(|(own, value)| *own == name && value.is_some());
         let extra = self.extra.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        own.into_iter().chain(of_authentication).chain(extra.filter(|(name, _)| *name != "prompt" || self.prompt.is_none()))
+        let of_authentication = of_authentication.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        own.into_iter().chain(of_authentication).chain(extra.filter(move |(name, _)| !stands_already(name)))
     }
 }
 

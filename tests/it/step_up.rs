@@ -70,7 +70,11 @@ fn is_not_enough(world: &World, browser: &mut Browser, authorization: &str) -> S
     assert!(response.text().contains("This page asks for more"), "{response}");
     assert!(set_cookies(&response).is_empty(), "{response}");
     assert_eq!(world.target.count(), seen);
-    let page = response.text().replace("&amp;", "&").replace("&#x2f;", "/").replace("&#x3d;", "=");
+    first_link(&response.text())
+}
+
+fn first_link(page: &str) -> String {
+    let page = page.replace("&amp;", "&").replace("&#x2f;", "/").replace("&#x3d;", "=");
     page.split("href=\"").skip(1).find_map(|rest| rest.split_once('"')).unwrap().0.to_owned()
 }
 
@@ -356,8 +360,51 @@ fn a_session_of_one_of_several_providers_is_stepped_up_there() {
         assert!(authorization.starts_with(second.issuer()), "{path}: {authorization}");
         assert_eq!(asked(&authorization), [text("gold"), None, None]);
     }
+    // A sign-in that is not enough leads to all of them, and each asks the person although it knows them.
+    let authorization = browser.get("/admin").location().unwrap().to_owned();
+    let refused = browser.get(&second.approve(&authorization));
+    assert_eq!(refused.status(), 403, "{refused}");
+    let choices = browser.get(&first_link(&refused.text())).text();
+    let authorization = browser.get(&first_link(choices.split_once("class=\"choices\"").unwrap().1)).location().unwrap().to_owned();
+    assert!(authorization.starts_with(world.provider.issuer()), "{authorization}");
+    assert_eq!(asked(&authorization), [text("gold"), None, text("login")]);
+    browser.drop_cookie("VestibuleIdentityProvider");
     second.set(|provider| provider.claim("acr", json!("gold")));
     let authorization = browser.get("/admin").location().unwrap().to_owned();
     assert_eq!(browser.get(&second.approve(&authorization)).status(), 302);
     reaches(&world, &mut browser, "/admin");
+}
+
+#[test]
+fn what_a_rule_asks_for_stands_once_whatever_the_provider_is_sent_otherwise() {
+    let world = World::start_with(|plan| {
+        let hints = json!({"acr_values": "bronze", "max_age": "86400", "ui_locales": "fr"});
+        plan.configuration["identity_providers"]["op"]["authentication_request_extra_params"] = hints;
+        demanding(plan, 1, "/admin*", "authenticate", &json!({"acr_values": ["gold"], "max_age": "15m"}));
+    });
+    let mut browser = world.browser();
+    let authorization = start_login(&world, &mut browser, "/admin");
+    assert_eq!(asked(&authorization), [text("gold"), text("900"), None]);
+    for name in ["acr_values=", "max_age=", "ui_locales="] {
+        assert_eq!(authorization.matches(name).count(), 1, "{authorization}");
+    }
+    assert_eq!(asked(&start_login(&world, &mut browser, "/page")), [text("bronze"), text("86400"), None]);
+}
+
+#[test]
+fn one_new_sign_in_mends_all_that_is_missing() {
+    let demands = json!({"acr_values": ["gold"], "max_age": "15m", "amr": ["mfa"]});
+    let world = World::start_with(|plan| demanding(plan, 1, "/admin*", "authenticate", &demands));
+    for (claims, prompt) in [
+        (json!({"auth_time": unix_time() - 3600}), text("login")),
+        (json!({"auth_time": null}), text("login")),
+        (json!({"auth_time": null, "amr": ["mfa"]}), None),
+        (json!({"amr": ["mfa"]}), None),
+    ] {
+        sign_ins_have(&world, claims.clone());
+        let mut browser = world.browser();
+        sign_in(&world, &mut browser, "/");
+        let authorization = start_login(&world, &mut browser, "/admin");
+        assert_eq!(asked(&authorization), [text("gold"), text("900"), prompt], "{claims}");
+    }
 }
