@@ -59,6 +59,7 @@ mod start;
 mod step_up;
 mod step_up_configuration;
 mod step_up_programs;
+mod step_up_providers;
 mod stopping;
 mod streaming;
 mod target_groups;

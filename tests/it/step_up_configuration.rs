@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::step_up::demanding;
+use crate::support::World;
 use crate::support::gateway::{session_key, vestibule, write_private};
 use crate::support::provider::unix_time;
 use crate::support::secrets::Secrets;
@@ -137,4 +139,25 @@ fn a_dry_run_tells_whether_a_sign_in_is_enough() {
         assert_eq!((&weak["answer"]["status"], &weak["forward"]), (&json!(401), &json!(null)), "{weak}");
         assert!(weak["authentication"]["because"].as_str().unwrap().contains(because), "{weak}");
     }
+}
+
+#[test]
+fn a_level_that_the_provider_does_not_name_is_warned_about_online() {
+    let world = World::start_with(|plan| {
+        demanding(plan, 1, "/gold*", "authenticate", &json!({"acr_values": ["gold"]}));
+        demanding(plan, 2, "/either*", "authenticate", &json!({"acr_values": ["gold", "silver"]}));
+    });
+    let online = || {
+        let file = world.gateway.configuration_file();
+        let output = vestibule().args(["check", "--online", "--config"]).arg(file).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (status, said) = online();
+    assert!(status == Some(0) && !said.contains("acr_values"), "{said}");
+    world.provider.set(|provider| provider.metadata = json!({"acr_values_supported": ["bronze", "silver"]}));
+    let (status, said) = online();
+    assert_eq!(status, Some(0), "{said}");
+    let warning = "op names none of [\"gold\"] in acr_values_supported, which is [\"bronze\", \"silver\"]: nobody may pass";
+    assert!(said.contains("rule 1 of ") && said.contains(warning), "{said}");
+    assert_eq!(said.matches("acr_values_supported").count(), 1, "{said}");
 }

@@ -4,15 +4,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::step_up::{demanding, sign_ins_have, world};
+use crate::step_up::{REASON, demanding, sign_ins_have, world};
 use crate::support::World;
 use crate::support::bearer::{self, AUDIENCE, accepted, refused, token, token_with};
 use crate::support::client::{NAVIGATE, connect};
 use crate::support::gateway::eventually;
 use crate::support::oracles::sign_in;
 use crate::support::provider::{put, unix_time};
-
-const REASON: &str = "AuthInsufficientAuthentication";
 
 #[test]
 fn scripts_learn_what_is_missing_and_where_to_get_it() {
