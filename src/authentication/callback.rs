@@ -12,7 +12,7 @@ use super::browser_nonce::BrowserNonce;
 use super::id_token_check::IdTokenFailure;
 use super::refresh::due;
 use super::session_check::ISSUER;
-use super::{Authenticate, Authentication, LoginState, ProviderClientError, SessionCookieError};
+use super::{Authenticate, Authentication, Insufficient, LoginState, ProviderClientError, SessionCookieError};
 use crate::clock::UnixTime;
 use crate::identity::{SessionId, display_name};
 use crate::provider::{
@@ -49,6 +49,8 @@ pub enum CallbackError {
     AccessDenied,
     #[error("the provider answered with an error: {0}")]
     ErrorResponse(String),
+    #[error("the provider says unmet_authentication_requirements")]
+    UnmetRequirements,
     #[error("there is no code")]
     MissingCode,
     #[error("the token endpoint: {0}")]
@@ -57,6 +59,8 @@ pub enum CallbackError {
     Token(#[from] TokenError),
     #[error(transparent)]
     IdToken(#[from] IdTokenFailure),
+    #[error("the sign-in is not what the rule asks for: {0}")]
+    Insufficient(#[from] Insufficient),
     #[error("the UserInfo endpoint: {0}")]
     UserInfoCall(CallError),
     #[error(transparent)]
@@ -146,6 +150,8 @@ impl Authentication {
         }
         match response.error.as_deref() {
             Some("access_denied") => return Err(CallbackError::AccessDenied),
+            // OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
+            Some("unmet_authentication_requirements") => return Err(CallbackError::UnmetRequirements),
             Some(error) => return Err(CallbackError::ErrorResponse(log_safe(error))),
             None => {}
         }
@@ -155,6 +161,8 @@ impl Authentication {
         let both = (id_token.expose().as_str(), tokens.access_token.expose().as_str());
         let nonce = ExpectedNonce::Exactly(&login.nonce);
         let IdTokenClaims { issuer, mut claims } = self.check_id_token(authenticate, &metadata, both, nonce, now).await?;
+        // Here and not at the page that the login leads to: from there it would lead to the provider again, and so on for ever.
+        authenticate.requirements.judge(&claims, now)?;
         if let Some(endpoint) = metadata.user_info_endpoint.as_ref().filter(|_| authenticate.provider.asks_user_info) {
             let call = user_info_call(endpoint, tokens.access_token.expose());
             let answer = authenticate.client.call(call).await.map_err(CallbackError::UserInfoCall)?;

@@ -15,6 +15,14 @@ use crate::session::SealError;
 /// than some 8 KB, and the state grows by a third in base64.
 pub const MAX_RETURN_BYTES: usize = 3072;
 
+/// Whether the provider shows a page to somebody whom it knows (`prompt`, OIDC Core §3.1.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prompt {
+    AsConfigured,
+    /// The person signs in again.
+    Login,
+}
+
 /// What the browser is told.
 #[derive(Debug)]
 pub struct LoginStart {
@@ -43,6 +51,7 @@ impl Authentication {
         authenticate: &Authenticate,
         request: &RequestView<'_>,
         return_to: &str,
+        prompt: Prompt,
         now: UnixTime,
     ) -> Result<LoginStart, LoginError> {
         let metadata = authenticate.client.metadata().await?;
@@ -61,6 +70,10 @@ impl Authentication {
             origin: origin.clone(),
             return_to: if return_to.len() > MAX_RETURN_BYTES { "/".to_owned() } else { return_to.to_owned() },
         };
+        let requirements = &authenticate.requirements;
+        let acr_values = (!requirements.acr_values.is_empty()).then(|| requirements.acr_values.join(" "));
+        let max_age = requirements.max_age.map(|seconds| seconds.to_string());
+        let prompt = (prompt == Prompt::Login).then(|| with_login(&authenticate.extra_params));
         let request = AuthorizationRequest {
             client_id: &authenticate.provider.client_id,
             redirect_uri: &self.redirect_uri(&state),
@@ -68,6 +81,9 @@ impl Authentication {
             state: &state.seal(&self.sealer)?,
             nonce: &state.nonce,
             code_challenge: &verifier.challenge(),
+            acr_values: acr_values.as_deref(),
+            max_age: max_age.as_deref(),
+            prompt: prompt.as_deref(),
             extra: &authenticate.extra_params,
         };
         let location = self.location(authenticate, &metadata, &request, now).await?;
@@ -102,4 +118,11 @@ impl Authentication {
             Err(_) => Ok(request.url(&metadata.authorization_endpoint)),
         }
     }
+}
+
+/// `prompt=login`, and whatever the configuration wants to be shown beside it. `none` allows of nothing beside itself.
+fn with_login(extra: &[(String, String)]) -> String {
+    let configured = extra.iter().find(|(name, _)| name == "prompt").map_or("", |(_, value)| value.as_str());
+    let others = configured.split(' ').filter(|word| !matches!(*word, "" | "login" | "none"));
+    std::iter::once("login").chain(others).collect::<Vec<_>>().join(" ")
 }

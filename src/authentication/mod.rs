@@ -12,6 +12,7 @@ mod login_state;
 mod logout;
 mod port;
 mod refresh;
+mod requirements;
 mod session_check;
 mod socket_origin;
 mod unauthenticated;
@@ -27,11 +28,12 @@ pub use browser_nonce::NONCE_COOKIE;
 pub use callback::{CallbackError, CallbackFailure, SignedIn};
 pub use chosen_provider::{CHOICE_COOKIE, chosen, forget_choice, remember_choice};
 pub use id_token_check::IdTokenFailure;
-pub use login::{LoginError, LoginStart, MAX_RETURN_BYTES};
+pub use login::{LoginError, LoginStart, MAX_RETURN_BYTES, Prompt};
 pub use login_state::{LOGIN_LIFETIME, LoginState};
 pub use logout::{LogoutState, ReturnPlaces};
 pub use port::{KeySource, ProviderClient, ProviderClientError};
 pub use refresh::{RefreshError, Refreshed};
+pub use requirements::{AuthenticationRequirements, Insufficient};
 pub use session_check::{Presented, SessionCookieError, SessionOver, SessionTerm, identify};
 pub use socket_origin::AllowedOrigins;
 pub use unauthenticated::{Decision, OnUnauthenticatedRequest, decide, is_cors_preflight};
@@ -55,6 +57,8 @@ pub struct Authenticate {
     /// Without a request for so long the session is over.
     pub idle_timeout: Option<Duration>,
     pub extra_params: Vec<(String, String)>,
+    /// How and when people have to have signed in, for a session and for a token alike.
+    pub requirements: AuthenticationRequirements,
     /// A real preflight passes, bare.
     pub allow_cors_preflight: bool,
     /// Where WebSockets may be opened from, beside the listener's own hosts.

@@ -119,6 +119,12 @@ impl Authentication {
                 Ok(Err(UserInfoError::Refused(_) | UserInfoError::Form)) | Err(_) => claims = record.claims.clone(),
             }
         }
+        // How the person has signed in has not changed by this; a new ID token may leave it out.
+        for name in OF_THE_SIGN_IN {
+            if let (None, Some(value)) = (claims.get(name), record.claims.get(name)) {
+                claims.insert(name.to_owned(), value.clone());
+            }
+        }
         claims.extend(issuer.map(|issuer| (ISSUER.to_owned(), issuer)));
         Ok(claims)
     }
@@ -146,6 +152,7 @@ pub(super) fn due(tokens: &TokenResponse, now: UnixTime) -> (UnixTime, UnixTime)
     }
 }
 
+const OF_THE_SIGN_IN: [&str; 3] = ["acr", "amr", "auth_time"];
 const AHEAD: Duration = Duration::from_secs(60);
 /// Where the provider does not say (`expires_in` is only recommended, RFC 6749 §5.1).
 const USUAL_LIFETIME: Duration = Duration::from_secs(5 * 60);

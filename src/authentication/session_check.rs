@@ -8,7 +8,7 @@ use super::{Authenticate, Authentication};
 use crate::clock::UnixTime;
 use crate::identity::{Identity, SessionId, display_name};
 use crate::secret::Secret;
-use crate::session::{OpenedSession, Purpose, RecordError, SealError, SessionRecord};
+use crate::session::{Ending, OpenedSession, Purpose, RecordError, SealError, SessionRecord};
 
 /// What was found in the cookies.
 pub enum Presented {
@@ -18,7 +18,7 @@ pub enum Presented {
     /// Genuine, but over.
     Expired(SessionId),
     /// Genuine, but ended by a logout or replaced by a new login.
-    Ended,
+    Ended(Ending),
     Session(OpenedSession),
 }
 
@@ -28,6 +28,8 @@ pub struct SessionTerm {
     /// `None`: a bearer token, which only ends by itself.
     pub id: Option<SessionId>,
     pub expires_at: UnixTime,
+    /// When the sign-in is older than the rule's `max_age`.
+    pub sufficient_until: Option<UnixTime>,
 }
 
 /// Why a genuine session is no longer good.
@@ -36,6 +38,8 @@ pub enum SessionOver {
     Expired,
     /// By a logout, or replaced by a new login.
     Ended,
+    /// Good for other rules, and too old for this one.
+    Insufficient,
 }
 
 impl SessionOver {
@@ -45,6 +49,7 @@ impl SessionOver {
         match self {
             Self::Expired => "AuthExpiredCookie",
             Self::Ended => "AuthEndedSession",
+            Self::Insufficient => "AuthInsufficientAuthentication",
         }
     }
 }
@@ -56,7 +61,10 @@ impl Authentication {
         if term.expires_at <= now {
             return Some(SessionOver::Expired);
         }
-        term.id.is_some_and(|id| self.ended.has_ended(id)).then_some(SessionOver::Ended)
+        if term.id.is_some_and(|id| self.ended.has_ended(id)) {
+            return Some(SessionOver::Ended);
+        }
+        term.sufficient_until.is_some_and(|until| until <= now).then_some(SessionOver::Insufficient)
     }
 
     /// Opens what the request carries. The seal is checked on every request: a cache would have to be keyed by all of
@@ -68,13 +76,13 @@ impl Authentication {
         };
         let Ok(plain) = self.sealer.open(Purpose::Session, &context(authenticate), sealed) else { return Presented::Unusable };
         let Ok(session) = OpenedSession::read(plain) else { return Presented::Unusable };
-        if authenticate.idle_timeout.is_some_and(|idle| session.seen_at.plus(idle) <= now) {
-            return Presented::Expired(session.id);
-        }
-        match self.over(SessionTerm { id: Some(session.id), expires_at: session.expires_at }, now) {
-            Some(SessionOver::Expired) => Presented::Expired(session.id),
-            Some(SessionOver::Ended) => Presented::Ended,
-            None => Presented::Session(session),
+        let is_idle = authenticate.idle_timeout.is_some_and(|idle| session.seen_at.plus(idle) <= now);
+        if session.expires_at <= now || is_idle {
+            Presented::Expired(session.id)
+        } else if let Some(ending) = self.ended.ending(session.id) {
+            Presented::Ended(ending)
+        } else {
+            Presented::Session(session)
         }
     }
 

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use super::{AT_FAULT, FAILED, output, policy_tests};
 use crate::app::{Connections, Connector};
-use crate::authentication::{KeySource as _, ProviderClient as _};
+use crate::authentication::{Authenticate, KeySource as _, ProviderClient as _};
 use crate::clients::{SystemClock, system_entropy};
 use crate::clock::Clock as _;
 use crate::config;
+use crate::gateway::{Gateway, ListenerRules};
+use crate::provider::ProviderMetadata;
 use crate::tokens::KeySet;
 
 pub(super) fn run(path: &Path, online: bool, tests: Option<&Path>) -> ExitCode {
@@ -21,17 +23,21 @@ pub(super) fn run(path: &Path, online: bool, tests: Option<&Path>) -> ExitCode {
     if tested != ExitCode::SUCCESS {
         return tested;
     }
-    if online { ask(path, &connector.into_connections()) } else { ExitCode::SUCCESS }
+    if online { ask(path, &connector.into_connections(), &compiled.gateway) } else { ExitCode::SUCCESS }
 }
 
 /// Every provider and key set, and what it says.
-fn ask(path: &Path, connections: &Connections) -> ExitCode {
+fn ask(path: &Path, connections: &Connections, gateway: &Gateway) -> ExitCode {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return ExitCode::from(FAILED) };
-    let outcomes = runtime.block_on(async {
+    let (outcomes, doubts) = runtime.block_on(async {
         let mut outcomes = Vec::new();
+        let mut doubts = Vec::new();
         for (provider, connection) in &connections.providers {
             let outcome = match (connection.metadata().await, connection.keys().await) {
-                (Ok(metadata), Ok(keys)) => Ok(format!("{}, {}", metadata.issuer, counted(&keys))),
+                (Ok(metadata), Ok(keys)) => {
+                    doubts.extend(unknown_levels(gateway, &provider.name, &metadata));
+                    Ok(format!("{}, {}", metadata.issuer, counted(&keys)))
+                }
                 (Err(error), _) => Err(format!("discovery ({}): {error}", provider.discovery_url)),
                 (_, Err(error)) => Err(format!("key set: {error}")),
             };
@@ -41,7 +47,7 @@ fn ask(path: &Path, connections: &Connections) -> ExitCode {
             let outcome = connection.keys().await.map(|keys| counted(&keys)).map_err(|error| format!("key set: {error}"));
             outcomes.push((format!("jwt_validation of {issuer}"), outcome));
         }
-        outcomes
+        (outcomes, doubts)
     });
     let errors = outcomes.iter().filter(|(_, outcome)| outcome.is_err()).count();
     let verdict = match errors {
@@ -57,7 +63,28 @@ fn ask(path: &Path, connections: &Connections) -> ExitCode {
         };
         output::print(&format!("\n  {word}  {name}\n         {words}"));
     }
+    for (name, words) in &doubts {
+        output::print(&format!("\n  warn   {name}\n         {words}"));
+    }
     if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+}
+
+/// Rules that ask for levels of authentication of which the provider's discovery document names none.
+fn unknown_levels(gateway: &Gateway, provider: &str, metadata: &ProviderMetadata) -> Vec<(String, String)> {
+    let Some(supported) = &metadata.acr_values_supported else { return Vec::new() };
+    let asking = |rule: &&Arc<Authenticate>| {
+        let wanted = &rule.requirements.acr_values;
+        *rule.provider.name == *provider && !wanted.is_empty() && !wanted.iter().any(|value| supported.contains(value))
+    };
+    let listeners = gateway.listeners.iter();
+    let asking = listeners.flat_map(|listener| listener.authenticating().filter(asking).map(move |rule| (listener, rule)));
+    let doubt = |(listener, rule): (&ListenerRules, &Arc<Authenticate>)| {
+        let which = if rule.rule == 0 { "default_actions".to_owned() } else { format!("rule {}", rule.rule) };
+        let wanted = &rule.requirements.acr_values;
+        let words = format!("{provider} names none of {wanted:?} in acr_values_supported, which is {supported:?}: nobody may pass");
+        (format!("{which} of {}: acr_values", listener.name), words)
+    };
+    asking.map(doubt).collect()
 }
 
 fn counted(keys: &KeySet) -> String {

@@ -174,7 +174,7 @@ pub(super) fn explain(question: Question<'_>, gateway: &Arc<Gateway>) -> Result<
             explanation["authentication"] = json!({"because": "the rule does not ask who it is"});
             None
         }
-        Some(authenticate) => match authentication(authenticate, claims, &request, &mut explanation)? {
+        Some(authenticate) => match authentication(authenticate, claims, &request, now, &mut explanation)? {
             Outcome::Passes(identity) => identity,
             Outcome::Answered => return Ok((explanation, false)),
         },
@@ -197,6 +197,7 @@ fn authentication(
     authenticate: &Arc<Authenticate>,
     claims: Option<Map<String, Value>>,
     request: &RequestView<'_>,
+    now: UnixTime,
     explanation: &mut Value,
 ) -> Result<Outcome, String> {
     let provider = &authenticate.provider;
@@ -214,13 +215,18 @@ fn authentication(
     } else if authenticate.allow_cors_preflight && is_cors_preflight(request.method, request.headers) {
         said["because"] = "a preflight passes, bare".into();
         Outcome::Passes(None)
-    } else if let Some(claims) = claims {
-        said["because"] = "signed in, with the claims given".into();
-        Outcome::Passes(Some(Box::new(identity(authenticate, claims)?)))
     } else {
-        let decision = decide(authenticate.on_unauthenticated_request, &Presented::Nothing, request.kind());
-        said["because"] = "no session".into();
-        match decision {
+        let stranger = match claims.map(|claims| authenticate.requirements.judge(&claims, now).map(|()| claims)) {
+            Some(Ok(claims)) => {
+                said["because"] = "signed in, with the claims given".into();
+                explanation["authentication"] = said;
+                return Ok(Outcome::Passes(Some(Box::new(identity(authenticate, claims)?))));
+            }
+            Some(Err(found)) => format!("signed in, with the claims given, and not as the rule asks for: {found}"),
+            None => "no session".to_owned(),
+        };
+        said["because"] = stranger.into();
+        match decide(authenticate.on_unauthenticated_request, &Presented::Nothing, request.kind()) {
             Decision::PassAnonymously => Outcome::Passes(None),
             Decision::Redirect => {
                 explanation["answer"] = json!({"status": 302, "because": format!("to sign in at {}", provider.display_name)});

@@ -21,8 +21,15 @@ pub(super) fn explain(
         said["because"] = "a preflight passes, bare".into();
         Outcome::Passes(None)
     } else if let Some(claims) = claims {
-        match tokens.policy.judge_introspected(&claims, now) {
-            Ok(_) => {
+        let judged = tokens.policy.judge_introspected(&claims, now);
+        match judged.map(|_| validation.requirements.judge(&claims, now)) {
+            Ok(Err(found)) => {
+                said["because"] =
+                    format!("a token with the claims given is good, and its sign-in not what the rule asks for: {found}").into();
+                explanation["answer"] = json!({"status": 401});
+                Outcome::Answered
+            }
+            Ok(Ok(())) => {
                 said["because"] = "a token with the claims given passes, if the issuer has signed it".into();
                 let identity = tokens.identity_of_claims(claims).map_err(|error| error.to_string())?;
                 Outcome::Passes(Some(Box::new(identity)))

@@ -10,7 +10,8 @@ use super::known_sessions::Known;
 use super::reply::{self, Verdict};
 use super::{Exchange, Reply, TokenEvent};
 use crate::authentication::{
-    Authenticate, BearerError, BearerTokens, Credentials, JwtValidation, ProtectedResource, credentials, is_cors_preflight,
+    Authenticate, AuthenticationRequirements, BearerError, BearerTokens, Credentials, Insufficient, JwtValidation, ProtectedResource,
+    credentials, is_cors_preflight,
 };
 use crate::message::{Scheme, shows_page};
 use crate::provider::Moment;
@@ -25,7 +26,10 @@ pub(super) async fn validate(validation: &JwtValidation, exchange: &mut Exchange
         return Ok(None);
     }
     match presented(&validation.tokens, exchange).await? {
-        Some(known) => Ok(Some(known)),
+        Some(known) => {
+            check_authentication(&validation.tokens, &validation.requirements, &known, exchange)?;
+            Ok(Some(known))
+        }
         None => Err(refuse(&validation.tokens, reply::token_missing(), Challenge::None, exchange)),
     }
 }
@@ -76,14 +80,33 @@ pub(super) async fn presented(tokens: &BearerTokens, exchange: &mut Exchange<'_>
     }
 }
 
-/// The challenge that belongs beside another one, where a rule accepts both a session and a token.
-pub(super) fn bare_challenge(tokens: &BearerTokens, exchange: &Exchange<'_>) -> Option<HeaderValue> {
-    HeaderValue::try_from(Challenge::None.text(tokens, exchange)).ok()
+/// Whether whoever is behind a good token has signed in as the rule asks for (RFC 9470). Asked at every request: a token that has been
+/// judged grows older.
+pub(super) fn check_authentication(
+    tokens: &BearerTokens,
+    requirements: &AuthenticationRequirements,
+    known: &Known,
+    exchange: &mut Exchange<'_>,
+) -> Result<(), Reply> {
+    let Err(found) = requirements.judge(&known.identity.claims, exchange.now) else { return Ok(()) };
+    exchange.record.outcome = Some("refused");
+    Err(refuse(tokens, reply::token_insufficient(found), Challenge::InsufficientAuthentication(requirements, found), exchange))
 }
 
-fn refuse(tokens: &BearerTokens, verdict: Verdict, challenge: Challenge, exchange: &mut Exchange<'_>) -> Reply {
+/// What RFC 9470 §3 says to a program whose session is not enough, where the rule takes tokens and where it does not.
+pub(super) fn insufficient_challenge(authenticate: &Authenticate, found: Insufficient, exchange: &Exchange<'_>) -> Option<HeaderValue> {
+    let challenge = Challenge::InsufficientAuthentication(&authenticate.requirements, found);
+    HeaderValue::try_from(challenge.text(authenticate.bearer_tokens.as_deref(), exchange)).ok()
+}
+
+/// The challenge that belongs beside another one, where a rule accepts both a session and a token.
+pub(super) fn bare_challenge(tokens: &BearerTokens, exchange: &Exchange<'_>) -> Option<HeaderValue> {
+    HeaderValue::try_from(Challenge::None.text(Some(tokens), exchange)).ok()
+}
+
+fn refuse(tokens: &BearerTokens, verdict: Verdict, challenge: Challenge<'_>, exchange: &mut Exchange<'_>) -> Reply {
     exchange.record.token = Some(TokenEvent::Failure);
-    let header = HeaderValue::try_from(challenge.text(tokens, exchange));
+    let header = HeaderValue::try_from(challenge.text(Some(tokens), exchange));
     let request = exchange.request;
     let (status, situation) = (verdict.status, verdict.situation);
     let mut reply = exchange.refuse(verdict, None);
@@ -102,30 +125,42 @@ fn refuse(tokens: &BearerTokens, verdict: Verdict, challenge: Challenge, exchang
 
 /// RFC 6750 §3.1.
 #[derive(Debug, Clone, Copy)]
-enum Challenge {
+enum Challenge<'a> {
     /// Nothing was brought, so nothing is said of it; or it is not the token that is at fault.
     None,
     InvalidRequest,
     InvalidToken(&'static str),
     InsufficientScope,
+    /// RFC 9470 §3.
+    InsufficientAuthentication(&'a AuthenticationRequirements, Insufficient),
 }
 
-impl Challenge {
+impl Challenge<'_> {
     fn error(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::None => None,
             Self::InvalidRequest => Some(("invalid_request", "One bearer token is expected, over TLS")),
             Self::InvalidToken(description) => Some(("invalid_token", description)),
             Self::InsufficientScope => Some(("insufficient_scope", "The token lacks a scope")),
+            Self::InsufficientAuthentication(_, found) => Some((reply::INSUFFICIENT, found.description())),
         }
     }
 
-    fn text(self, tokens: &BearerTokens, exchange: &Exchange<'_>) -> String {
+    fn text(self, tokens: Option<&BearerTokens>, exchange: &Exchange<'_>) -> String {
         let authority = exchange.request.authority;
         let mut text = format!("Bearer realm=\"{}\"", authority.host());
         if let Some((error, description)) = self.error() {
             text.push_str(&format!(", error=\"{error}\", error_description=\"{description}\""));
         }
+        if let Self::InsufficientAuthentication(requirements, _) = self {
+            if !requirements.acr_values.is_empty() {
+                text.push_str(&format!(", acr_values=\"{}\"", requirements.acr_values.join(" ")));
+            }
+            if let Some(seconds) = requirements.max_age {
+                text.push_str(&format!(", max_age=\"{seconds}\""));
+            }
+        }
+        let Some(tokens) = tokens else { return text };
         if !tokens.policy.scopes.is_empty() && matches!(self, Self::None | Self::InsufficientScope) {
             text.push_str(&format!(", scope=\"{}\"", tokens.policy.scopes.join(" ")));
         }
@@ -139,7 +174,7 @@ impl Challenge {
 }
 
 /// What the client is told: enough to mend its own mistake, nothing about the rule.
-fn challenge(error: &BearerError) -> Challenge {
+fn challenge(error: &BearerError) -> Challenge<'static> {
     match error {
         BearerError::Ambiguous => Challenge::InvalidRequest,
         BearerError::Form(_) => Challenge::InvalidToken(FORM),

@@ -18,6 +18,7 @@ mod redirect;
 mod renewals;
 mod reply;
 mod rule;
+mod step_up;
 mod target_group;
 mod transform;
 

@@ -75,7 +75,7 @@ struct Text {
 }
 
 /// Every situation that has a text; a template of that name replaces its page.
-pub const SITUATIONS: [&str; 23] = [
+pub const SITUATIONS: [&str; 24] = [
     "bad_request",
     "sign_in_required",
     "token_required",
@@ -83,6 +83,7 @@ pub const SITUATIONS: [&str; 23] = [
     "sign_in_not_recognised",
     "access_denied",
     "forbidden",
+    "insufficient_user_authentication",
     "not_found",
     "method_not_allowed",
     "too_large",

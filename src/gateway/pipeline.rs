@@ -8,10 +8,14 @@ use http::header::{SET_COOKIE, WWW_AUTHENTICATE};
 use super::current_session::{NotCurrent, current};
 use super::known_sessions::Known;
 use super::permission::permit;
-use super::{Exchange, Reply, Rewritten, RoutingAction, RuleActions, Sticky, TargetFailure, TargetGroup, bearer, endpoints, reply};
-use crate::authentication::{Authenticate, Decision, Presented, SessionOver, SessionTerm, decide, is_cors_preflight};
+use super::reply::Verdict;
+use super::{
+    Exchange, Reply, Rewritten, RoutingAction, RuleActions, Sticky, TargetFailure, TargetGroup, bearer, endpoints, reply, step_up,
+};
+use crate::authentication::{Authenticate, Decision, Presented, Prompt, SessionOver, SessionTerm, decide, is_cors_preflight};
 use crate::identity_headers::IdentityHeaders;
 use crate::message::{Malformed, RequestTarget, Scheme, shows_page};
+use crate::session::Ending;
 
 /// What goes to a target.
 pub struct Forward {
@@ -49,9 +53,7 @@ async fn decide_on(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
     let rule = find_rule(exchange)?;
     let known = authenticate(rule, exchange).await?;
     let permit = permit(rule, known.as_deref(), exchange)?;
-    let session = known
-        .as_ref()
-        .map(|known| SessionTerm { id: known.identity.session.as_ref().map(|session| session.id), expires_at: known.identity.expires_at });
+    let session = known.as_ref().map(|known| step_up::term(rule.requirements(), known));
     let identity = match (&known, permit.filter(|_| rule.tells_target())) {
         (Some(known), Some(permit)) => {
             let headers = known.headers(permit, exchange.gateway, exchange.now);
@@ -116,6 +118,7 @@ async fn authenticate(rule: &RuleActions, exchange: &mut Exchange<'_>) -> Result
     if let Some(tokens) = bearer::accepting(authenticate, exchange).await
         && let Some(known) = bearer::presented(tokens, exchange).await?
     {
+        bearer::check_authentication(tokens, &authenticate.requirements, &known, exchange)?;
         return Ok(Some(known));
     }
     if request.scheme == Scheme::Http {
@@ -142,10 +145,11 @@ async fn authenticate(rule: &RuleActions, exchange: &mut Exchange<'_>) -> Result
         }
         Err(NotCurrent::Record(error)) => return Err(exchange.refuse(reply::for_session_record(error), None)),
     };
+    if let Err(found) = authenticate.requirements.judge(&known.identity.claims, exchange.now) {
+        return step_up::challenge(authenticate, &known.identity, found, exchange).await.map(|()| None);
+    }
     exchange.record.outcome = Some("session");
-    exchange.record.subject = Some(known.identity.subject.clone());
-    exchange.record.display_name = Some(known.identity.display_name.clone());
-    exchange.record.session = known.identity.session.as_ref().map(|session| session.hash.clone());
+    exchange.record.note_person(&known.identity);
     Ok(Some(known))
 }
 
@@ -155,7 +159,7 @@ async fn challenge(authenticate: &Arc<Authenticate>, presented: &Presented, exch
         Presented::Nothing => "AuthMissingCookie",
         Presented::Unusable => "AuthInvalidCookie",
         Presented::Expired(_) => SessionOver::Expired.reason(),
-        Presented::Ended => SessionOver::Ended.reason(),
+        Presented::Ended(_) => SessionOver::Ended.reason(),
         Presented::Session(_) => return Ok(()),
     };
     challenge_for(authenticate, presented, reason, exchange).await
@@ -174,7 +178,7 @@ async fn challenge_for(
         }
         // Of an expired session it is known where the person signed in.
         Decision::Redirect if matches!(presented, Presented::Expired(_)) => {
-            endpoints::login::begin(authenticate, exchange.request.target.as_str(), exchange).await
+            endpoints::login::begin(authenticate, exchange.request.target.as_str(), Prompt::AsConfigured, exchange).await
         }
         Decision::Redirect => endpoints::login::begin_any(authenticate, exchange.request.target.as_str(), exchange).await,
         Decision::Refuse => ask_to_sign_in(authenticate, reason, exchange),
@@ -183,21 +187,36 @@ async fn challenge_for(
         exchange.record.error_reason.get_or_insert(reason);
     }
     // Only what will never open again is taken away. An expired session stays: in deny mode it is what sends the next navigation
-    // to the provider as on an ALB, and a late answer to a request of before must not delete the cookies of a new login.
-    if matches!(presented, Presented::Unusable | Presented::Ended) {
+    // to the provider as on an ALB. So does one that a new login has replaced: a late answer to a request of before, of another tab
+    // during a step-up, must not delete the cookies of the new one, which have the same names.
+    if matches!(presented, Presented::Unusable | Presented::Ended(Ending::SignedOut)) {
         return Err(reply.with_cookies(authenticate.cookie.delete()));
     }
     Err(reply)
 }
 
-/// 401 with the way to sign in: a button for a person, a URL for a program.
+/// 401 to whoever is not signed in.
 pub(super) fn ask_to_sign_in(authenticate: &Authenticate, reason: &'static str, exchange: &mut Exchange<'_>) -> Reply {
+    let of_tokens = authenticate.bearer_tokens.as_ref().and_then(|tokens| bearer::bare_challenge(tokens, exchange));
+    sign_in_challenge(authenticate, reply::unauthenticated(reason), &[], of_tokens, exchange)
+}
+
+/// 401 with the way to sign in: a button for a person, a URL for a program.
+pub(super) fn sign_in_challenge(
+    authenticate: &Authenticate,
+    verdict: Verdict,
+    more: &[(&str, &str)],
+    beside: Option<HeaderValue>,
+    exchange: &mut Exchange<'_>,
+) -> Reply {
     let request = exchange.request;
     let login = endpoints::login::url(exchange.gateway, authenticate.rule, &page_of(exchange));
     let absolute = exchange.own_url(&login);
-    let mut reply = exchange.refuse(reply::unauthenticated(reason), Some(&login));
+    let situation = verdict.situation;
+    let mut reply = exchange.refuse(verdict, Some(&login));
     if !shows_page(request.headers) {
-        reply = Reply::for_program(exchange.visitor(), 401, "sign_in_required", &[("login_url", &absolute)]);
+        let more = [&[("login_url", absolute.as_str())], more].concat();
+        reply = Reply::for_program(exchange.visitor(), 401, situation, &more);
     }
     // After the Cookie scheme of draft-broyer-http-cookie-auth: there is no registered one for this.
     let challenge = format!(
@@ -205,8 +224,7 @@ pub(super) fn ask_to_sign_in(authenticate: &Authenticate, reason: &'static str, 
         request.authority.host(),
         authenticate.cookie.name()
     );
-    let of_tokens = authenticate.bearer_tokens.as_ref().and_then(|tokens| bearer::bare_challenge(tokens, exchange));
-    let challenges = HeaderValue::try_from(challenge).ok().into_iter().chain(of_tokens);
+    let challenges = HeaderValue::try_from(challenge).ok().into_iter().chain(beside);
     challenges.fold(reply, |reply, challenge| reply.with(WWW_AUTHENTICATE, challenge))
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::identity::Identity;
+
 /// Filled in along the pipeline. Holds no token, no cookie, no code, no query of a callback.
 #[derive(Debug, Default, Clone)]
 pub struct Record {
@@ -40,6 +42,15 @@ pub struct Record {
     pub redirect_url: Option<String>,
     /// What became of the rule's transforms, in ALB's words; `None` where nothing was rewritten.
     pub transform_status: Option<&'static str>,
+}
+
+impl Record {
+    /// Whose session it is.
+    pub(super) fn note_person(&mut self, identity: &Identity) {
+        self.subject = Some(identity.subject.clone());
+        self.display_name = Some(identity.display_name.clone());
+        self.session = identity.session.as_ref().map(|session| session.hash.clone());
+    }
 }
 
 /// What ALB counts of `jwt-validation` (CloudWatch: `JWTValidationSuccessCount`, `JWTValidationFailureCount`).

@@ -4,7 +4,7 @@ use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
 use super::pages::PageContext;
 use super::{AuthenticationEvent, Gateway, Record, Reply, TransformError};
-use crate::authentication::{BearerError, CallbackError, IdTokenFailure, LoginError, ProviderClientError};
+use crate::authentication::{BearerError, CallbackError, IdTokenFailure, Insufficient, LoginError, ProviderClientError};
 use crate::authorization::{Failure, Refusal, Why};
 use crate::identity_headers::HeaderError;
 use crate::message::{Malformed, shows_page};
@@ -195,6 +195,18 @@ pub(super) fn unauthenticated(reason: &'static str) -> Verdict {
     Verdict::new(401, "sign_in_required", reason, &"no session")
 }
 
+/// Signed in, and not as the rule asks for.
+#[must_use]
+pub(super) fn insufficient(found: Insufficient) -> Verdict {
+    Verdict::new(401, INSUFFICIENT, "AuthInsufficientAuthentication", &found)
+}
+
+/// The same of whoever is behind a token.
+#[must_use]
+pub(super) fn token_insufficient(found: Insufficient) -> Verdict {
+    Verdict::new(401, INSUFFICIENT, "JWTInsufficientAuthentication", &found)
+}
+
 /// Signed in, and not one of those whom the rule lets pass.
 #[must_use]
 pub fn for_refusal(refusal: &Refusal) -> Verdict {
@@ -266,6 +278,8 @@ pub(super) fn for_callback(error: &CallbackError) -> Verdict {
         CallbackError::Metadata(cause) => provider("AuthDiscoveryRequestTimeout", "AuthDiscoveryRequestFailed", cause),
         CallbackError::ResponseIssuer => unrecognised("AuthInvalidIssParam"),
         CallbackError::AccessDenied => failure(403, "access_denied", "AuthAccessDenied"),
+        CallbackError::UnmetRequirements => failure(403, INSUFFICIENT, "AuthInsufficientAuthentication"),
+        CallbackError::Insufficient(_) => failure(403, INSUFFICIENT, "AuthInsufficientAuthentication"),
         CallbackError::ErrorResponse(_) => nonsense("AuthErrorResponse"),
         CallbackError::MissingCode => unrecognised("AuthMissingCodeParam"),
         CallbackError::TokenCall(cause) => call("AuthTokenEpRequestTimeout", "AuthTokenEpRequestFailed", cause),
@@ -322,3 +336,6 @@ fn unavailable(reason: &'static str, error: &impl std::fmt::Display) -> Verdict 
 fn unhandled(error: &impl std::fmt::Display) -> Verdict {
     Verdict::new(500, "internal_error", "AuthUnhandledException", error).counted(AuthenticationEvent::Error)
 }
+
+/// RFC 9470 §3; also the name of the page.
+pub(super) const INSUFFICIENT: &str = "insufficient_user_authentication";

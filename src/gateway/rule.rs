@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 
 use super::{ForwardAction, Redirect, Transforms};
-use crate::authentication::{Authenticate, BearerTokens, JwtValidation};
+use crate::authentication::{Authenticate, AuthenticationRequirements, BearerTokens, JwtValidation};
 use crate::authorization::Policy;
 
 /// The actions of a rule, compiled.
@@ -30,6 +30,13 @@ impl RuleActions {
     pub fn bearer_tokens(&self) -> Option<&Arc<BearerTokens>> {
         let of_validation = self.jwt_validation.as_ref().map(|validation| &validation.tokens);
         of_validation.or_else(|| self.authenticate.as_ref()?.bearer_tokens.as_ref())
+    }
+
+    /// How and when people have to have signed in.
+    #[must_use]
+    pub fn requirements(&self) -> Option<&AuthenticationRequirements> {
+        let of_validation = self.jwt_validation.as_ref().map(|validation| &validation.requirements);
+        of_validation.or_else(|| Some(&self.authenticate.as_ref()?.requirements))
     }
 
     /// Whether a real preflight passes, bare.

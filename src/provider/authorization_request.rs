@@ -27,7 +27,13 @@ pub struct AuthorizationRequest<'a> {
     pub state: &'a str,
     pub nonce: &'a str,
     pub code_challenge: &'a str,
-    /// From `authentication_request_extra_params`; none of our own names (the configuration sees to it).
+    /// Space-separated, the most wanted first.
+    pub acr_values: Option<&'a str>,
+    /// In seconds.
+    pub max_age: Option<&'a str>,
+    pub prompt: Option<&'a str>,
+    /// From `authentication_request_extra_params`; none of our own names (the configuration sees to it). The three above win over theirs:
+    /// no parameter may stand twice (RFC 6749 §3.1).
     pub extra: &'a [(String, String)],
 }
 
@@ -66,7 +72,11 @@ impl AuthorizationRequest<'_> {
             ("code_challenge", self.code_challenge),
             ("code_challenge_method", "S256"),
         ];
-        own.into_iter().chain(self.extra.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+        let of_authentication = [("acr_values", self.acr_values), ("max_age", self.max_age), ("prompt", self.prompt)];
+        let stands_already = move |name: &str| of_authentication.iter().any(|(own, value)| *own == name && value.is_some());
+        let extra = self.extra.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let of_authentication = of_authentication.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        own.into_iter().chain(of_authentication).chain(extra.filter(move |(name, _)| !stands_already(name)))
     }
 }
 
@@ -92,12 +102,16 @@ mod tests {
             state: "s#?",
             nonce: "n",
             code_challenge: "c",
-            extra: &[("lang".to_owned(), "fr&state=x\r\n".to_owned())],
+            acr_values: Some("a&b c"),
+            max_age: None,
+            prompt: Some("login"),
+            extra: &[("prompt".to_owned(), "none".to_owned()), ("lang".to_owned(), "fr&state=x\r\n".to_owned())],
         };
         assert_eq!(
             request.url("https://op.test/authorize?tenant=1"),
             "https://op.test/authorize?tenant=1&client_id=a%26client_id%3Devil&redirect_uri=https%3A%2F%2Fapp.test%2Foauth2%2Fidpresponse\
-             &response_type=code&scope=openid%20email&state=s%23%3F&nonce=n&code_challenge=c&code_challenge_method=S256&lang=fr%26state%3Dx%0D%0A"
+             &response_type=code&scope=openid%20email&state=s%23%3F&nonce=n&code_challenge=c&code_challenge_method=S256&acr_values=a%26b%20c&prompt=login\
+             &lang=fr%26state%3Dx%0D%0A"
         );
     }
 }

@@ -86,6 +86,8 @@ pub struct ProviderMetadata {
     pub requires_pushed_requests: bool,
     /// The provider says that its authorization responses carry `iss` (RFC 9207 §3), so one without is refused.
     pub sends_iss: bool,
+    /// `None`: it does not say. It may know others beside.
+    pub acr_values_supported: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -139,6 +141,10 @@ impl ProviderMetadata {
             introspection_endpoint: find(&endpoints.introspection, "introspection_endpoint")?,
             pushed_authorization_endpoint: find(&endpoints.pushed_authorization, "pushed_authorization_request_endpoint")?,
             requires_pushed_requests: document.get("require_pushed_authorization_requests") == Some(&Value::Bool(true)),
+            acr_values_supported: document
+                .get("acr_values_supported")
+                .and_then(Value::as_array)
+                .map(|values| values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect()),
             sends_iss: document.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true)),
         })
     }

@@ -43,9 +43,12 @@ pub fn user_info_claims(answer: &ProviderAnswer, subject: &str) -> Result<Map<St
 /// User info wins. An improvement on ALB, which drops the ID token and with it `cognito:groups`.
 pub fn merge(id_token: &mut Map<String, Value>, user_info: Map<String, Value>) {
     for (name, value) in user_info {
-        // `iss`, `aud` and `exp` of a user-info document are not the person's either.
-        if !matches!(name.as_str(), "iss" | "aud" | "exp" | "iat" | "nonce") {
+        if !OF_THE_ID_TOKEN.contains(&name.as_str()) {
             id_token.insert(name, value);
         }
     }
 }
+
+/// `iss`, `aud` and `exp` of a user-info document are not the person's. How and when somebody signed in is a fact of this login, which
+/// only the ID token proves: a person may be able to edit what user info says of them, and would raise themselves to any `acr`.
+const OF_THE_ID_TOKEN: [&str; 8] = ["iss", "aud", "exp", "iat", "nonce", "acr", "amr", "auth_time"];

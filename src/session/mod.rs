@@ -7,5 +7,5 @@ mod seal;
 
 pub use cookie::{MAX_COOKIE_BYTES, MAX_SHARDS, SessionCookie, is_reserved_cookie};
 pub use record::{OpenedSession, RecordError, SessionRecord};
-pub use revocations::{EndedSessions, UsedOnce};
+pub use revocations::{EndedSessions, Ending, UsedOnce};
 pub use seal::{Purpose, SealError, Sealer, SessionKey, SessionKeyError};

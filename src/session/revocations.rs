@@ -7,12 +7,19 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
-use crate::clock::UnixTime;
 use crate::identity::SessionId;
 
 /// Sessions ended by a logout or replaced by a new login, until they would have ended by themselves.
 #[derive(Debug, Clone)]
-pub struct EndedSessions(Cache<SessionId, UnixTime>);
+pub struct EndedSessions(Cache<SessionId, Ending>);
+
+/// Why a session ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    SignedOut,
+    /// The browser has a new one in its place.
+    Replaced,
+}
 
 impl EndedSessions {
     #[must_use]
@@ -20,8 +27,14 @@ impl EndedSessions {
         Self(Cache::builder().max_capacity(MAX_ENDED).time_to_live(LONGEST_SESSION).build())
     }
 
-    pub fn end(&self, session: SessionId, at: UnixTime) {
-        self.0.insert(session, at);
+    pub fn end(&self, session: SessionId, ending: Ending) {
+        self.0.insert(session, ending);
+    }
+
+    /// `None`: it goes on.
+    #[must_use]
+    pub fn ending(&self, session: SessionId) -> Option<Ending> {
+        self.0.get(&session)
     }
 
     #[must_use]

@@ -21,7 +21,7 @@ pub use policy::{TokenPolicy, TokenUse};
 pub use presented::{Credentials, credentials};
 pub use resource::{ProtectedResource, WELL_KNOWN};
 
-use super::{KeySource, ProviderClient};
+use super::{AuthenticationRequirements, KeySource, ProviderClient};
 use crate::clock::UnixTime;
 use crate::identity::{Identity, display_name};
 use crate::provider::{Issuers, Moment, Provider, is_of_domain, personal, seconds, subject};
@@ -54,6 +54,8 @@ pub enum TokenSource {
 /// The `jwt_validation` action of a rule.
 pub struct JwtValidation {
     pub tokens: Arc<BearerTokens>,
+    /// How and when the person behind a token has to have signed in.
+    pub requirements: AuthenticationRequirements,
     /// Whether the target gets identity headers beside the token; ALB sends none.
     pub identity_headers: bool,
     /// A real preflight passes, bare.

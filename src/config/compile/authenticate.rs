@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::actions::{Place, unknown};
 use super::context::Context;
-use super::{ConnectedProvider, issuers, tokens};
+use super::{ConnectedProvider, issuers, requirements, tokens};
 use crate::authentication::{AllowedOrigins, Authenticate, OnUnauthenticatedRequest};
 use crate::config::raw::{self, Action, Protocol};
 use crate::config::reader::Located;
@@ -37,6 +37,8 @@ pub(super) fn compile(
     let here = Located { value: (), span: action.span, path: action.path.clone() };
     check_extra_params(context, &here, raw.extra_params());
     let origins = allowed_origins(context, &raw.allowed_origins);
+    let requirements = requirements::compile(context, &raw.acr_values, raw.max_age.as_ref(), &raw.amr);
+    requirements::voice_doubts(context, raw, providers.as_deref().unwrap_or_default());
     // Here at last: what else is wrong has been said.
     let providers = providers?;
     let is_choice = providers.len() > 1;
@@ -56,6 +58,7 @@ pub(super) fn compile(
             session_timeout: timeout,
             idle_timeout: raw.idle_timeout.as_ref().map(|at| at.value.0),
             extra_params: extra_params(raw, connected),
+            requirements: requirements.clone(),
             allow_cors_preflight: raw.allow_cors_preflight.unwrap_or(false),
             allowed_origins: origins.clone(),
             bearer_tokens: raw.bearer_tokens.as_ref().map(|at| Arc::new(tokens::bearer_tokens(context, at, connected, sources))),

@@ -12,6 +12,7 @@ mod issuers;
 mod listeners;
 mod places;
 mod providers;
+mod requirements;
 mod sessions;
 mod settings;
 mod targets;

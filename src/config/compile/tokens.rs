@@ -8,7 +8,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::context::Context;
-use super::{Connect, ConnectedProvider};
+use super::{Connect, ConnectedProvider, requirements};
 use crate::authentication::{
     AdditionalClaim, BearerTokens, ClaimFormat, Introspection, JwtValidation, KeySource, ProtectedResource, TokenPolicy, TokenSource,
     TokenUse,
@@ -93,6 +93,7 @@ pub(super) fn jwt_validation(context: &mut Context<'_>, raw: &raw::JwtValidation
     }
     let verifier = verifier(context, &raw.algorithms);
     let resource = raw.resource_metadata.as_ref().map(|at| resource(context, at, &raw.issuer.value, &[]));
+    let requirements = requirements::compile(context, &raw.acr_values, raw.max_age.as_ref(), &raw.amr);
     let keys = sources.key_set(context, raw)?;
     let issuer: Arc<str> = raw.issuer.value.as_str().into();
     let identity_headers = raw.identity_headers.as_ref().is_some_and(|at| at.value);
@@ -106,6 +107,7 @@ pub(super) fn jwt_validation(context: &mut Context<'_>, raw: &raw::JwtValidation
             introspection: None,
             resource: resource.flatten().map(Arc::new),
         }),
+        requirements,
         identity_headers,
         allow_cors_preflight: raw.allow_cors_preflight.unwrap_or(false),
     })

@@ -77,6 +77,12 @@ section! {
         session_timeout: Option<Located<Seconds>>,
         /// Without a request for so long the session is over, 1m to the session timeout. Off unless given.
         idle_timeout: Option<Located<Seconds>>,
+        /// The acr of the sign-in is one of these; the most wanted first. Sent along, and checked at every request.
+        acr_values: Located<Vec<Located<String>>>,
+        /// How long ago people may have signed in at the provider (auth_time). Sent along, and checked at every request.
+        max_age: Option<Located<Seconds>>,
+        /// The sign-in used all of these methods (RFC 8176), such as mfa. Checked at every request.
+        amr: Located<Vec<Located<String>>>,
         /// Added to the authorization request; at most 10.
         authentication_request_extra_params: Named<Located<String>>,
         /// A real preflight (OPTIONS, Origin, Access-Control-Request-Method) passes, bare. Default false.

@@ -48,7 +48,7 @@ fn as_the_reader_has_it(schema: &mut Value) {
 }
 
 /// Lists and maps that may be left out. Those that may not (`listeners`, `keys`, `targets`, …) say so when they are empty.
-const EMPTY_WHEN_ABSENT: [&str; 24] = [
+const EMPTY_WHEN_ABSENT: [&str; 26] = [
     "allowed_origins",
     "hosts",
     "certificates",
@@ -72,6 +72,8 @@ const EMPTY_WHEN_ABSENT: [&str; 24] = [
     "authorization_servers",
     "scopes_supported",
     "allowed_tenants",
+    "acr_values",
+    "amr",
     "hosted_domains",
 ];
 

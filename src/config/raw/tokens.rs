@@ -11,6 +11,12 @@ section! {
         jwks_endpoint: Located<String>,
         /// At most 10 claims that a token has to have beside iss and exp.
         additional_claims: Located<Vec<AdditionalClaim>>,
+        /// A token's acr is one of these; the most wanted first.
+        acr_values: Located<Vec<Located<String>>>,
+        /// How long ago the person behind a token may have signed in (auth_time).
+        max_age: Option<Located<Seconds>>,
+        /// A token's amr holds all of these methods (RFC 8176).
+        amr: Located<Vec<Located<String>>>,
         /// Default all: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA.
         algorithms: Vec<Located<String>>,
         /// PEM; believed instead of the system's authorities.

@@ -3,6 +3,7 @@
 use super::login;
 use crate::authentication::{Authenticate, CallbackError, CallbackFailure, LoginState, Presented};
 use crate::gateway::{AuthenticationEvent, Exchange, Reply, reply};
+use crate::session::Ending;
 
 pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
     let (authentication, request) = (&exchange.gateway.authentication, exchange.request);
@@ -34,7 +35,7 @@ pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
 fn end_former_sessions(authenticate: &Authenticate, exchange: &Exchange<'_>) {
     for (former, session) in super::sessions(exchange) {
         if former.cookie == authenticate.cookie {
-            exchange.gateway.authentication.ended.end(session.id, exchange.now);
+            exchange.gateway.authentication.ended.end(session.id, Ending::Replaced);
         }
     }
 }
@@ -54,7 +55,8 @@ fn refuse(failure: CallbackFailure, exchange: &mut Exchange<'_>) -> Reply {
         Some(login) if !matches!(error, CallbackError::OtherRule) => (login.rule, login.return_to.as_str()),
         _ => (exchange.listener.authenticating().next().map_or(0, |authenticate| authenticate.rule), "/"),
     };
-    let again = login::url(exchange.gateway, priority, return_to);
+    let url = if matches!(error, CallbackError::Insufficient(_) | CallbackError::UnmetRequirements) { login::url_anew } else { login::url };
+    let again = url(exchange.gateway, priority, return_to);
     // Where there are several providers, another one may do better.
     let again = if login.as_ref().is_some_and(|login| login.own_redirect_uri) { again + "&choose=true" } else { again };
     exchange.refuse(reply::for_callback(&error), Some(&again))

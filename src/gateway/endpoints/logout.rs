@@ -7,6 +7,7 @@ use crate::gateway::known_sessions::Known;
 use crate::gateway::pages::PageContext;
 use crate::gateway::{Exchange, ListenerRules, Reply, reply};
 use crate::message::shows_page;
+use crate::session::Ending;
 
 pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
     let (gateway, request) = (exchange.gateway, exchange.request);
@@ -25,7 +26,7 @@ pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
     exchange.record.identity_provider = Some(authenticate.provider.name.clone());
     let person = gateway.known.identity(authenticate, first).ok();
     for (_, session) in &sessions {
-        gateway.authentication.ended.end(session.id, exchange.now);
+        gateway.authentication.ended.end(session.id, Ending::SignedOut);
         gateway.known.forget(session.id);
         exchange.record.revoked += 1;
     }

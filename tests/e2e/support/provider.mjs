@@ -25,15 +25,20 @@ export class IdentityProvider {
   #certificates;
   #edit;
   #requestsCertificates;
+  #signIn;
   #server;
   #provider;
   #handle;
 
-  /** `options` may change what the provider is made with; `requestsCertificates` makes it ask clients for theirs. */
-  static async start(certificates, { running = true, options = (made) => made, requestsCertificates = false } = {}) {
+  /**
+   * `options` may change what the provider is made with; `requestsCertificates` makes it ask clients for theirs; `signIn` says with
+   * which `acr` and `amr` a user has signed in for an authorization request.
+   */
+  static async start(certificates, { running = true, options = (made) => made, requestsCertificates = false, signIn = () => ({}) } = {}) {
     const provider = new IdentityProvider();
     provider.#edit = options;
     provider.#requestsCertificates = requestsCertificates;
+    provider.#signIn = signIn;
     provider.#certificates = certificates;
     provider.port = await freePort();
     provider.issuer = `https://127.0.0.1:${provider.port}`;
@@ -131,7 +136,8 @@ export class IdentityProvider {
     if (prompt.name === 'login') {
       const user = form.get('user');
       if (!Object.hasOwn(ACCOUNTS, user) || ACCOUNTS[user].password !== form.get('password')) return show(signInPage(uid, 'Wrong user or password.'));
-      return this.#provider.interactionFinished(request, response, { login: { accountId: user } }, { mergeWithLastSubmission: false });
+      const login = { accountId: user, ...this.#signIn(user, params) };
+      return this.#provider.interactionFinished(request, response, { login }, { mergeWithLastSubmission: false });
     }
     const grant = (grantId && await this.#provider.Grant.find(grantId))
       || new this.#provider.Grant({ accountId: session.accountId, clientId: params.client_id });
