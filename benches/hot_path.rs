@@ -211,6 +211,7 @@ async fn decide(gateway: &Gateway, path: &str, headers: &HeaderMap) -> Option<Ve
         request: &request,
         now: NOW,
         record: Record::default(),
+        connection: None,
         set_cookies: Vec::new(),
     };
     handle(&mut exchange).await.err().map(|reply| reply.headers)

@@ -3,7 +3,7 @@
 use super::browser_nonce::BrowserNonce;
 use super::{Authenticate, Authentication, LoginState, ProviderClientError};
 use crate::clock::UnixTime;
-use crate::message::RequestView;
+use crate::message::{ConnectionInfo, RequestView};
 use crate::provider::{
     AuthorizationRequest, CallError, CodeVerifier, Moment, ProviderMetadata, PushedError, PushedRequests, pushed_authorization_call,
     pushed_authorization_reference,
@@ -50,12 +50,13 @@ impl Authentication {
         &self,
         authenticate: &Authenticate,
         request: &RequestView<'_>,
+        connection: Option<&ConnectionInfo>,
         return_to: &str,
         prompt: Prompt,
         now: UnixTime,
     ) -> Result<LoginStart, LoginError> {
         let metadata = authenticate.client.metadata().await?;
-        let browser = BrowserNonce::presented_or_new(request.headers, &self.entropy)?;
+        let browser = BrowserNonce::presented_or_new(request.headers, connection, &self.entropy, now)?;
         let verifier = CodeVerifier(self.entropy.token()?);
         let origin = request.origin();
         let state = LoginState {

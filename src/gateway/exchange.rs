@@ -5,7 +5,7 @@ use http::HeaderValue;
 use super::reply::Verdict;
 use super::{Gateway, ListenerRules, Record, Reply, Visitor};
 use crate::clock::UnixTime;
-use crate::message::RequestView;
+use crate::message::{ConnectionInfo, RequestView};
 
 /// Handed from step to step; what is learnt on the way goes into `record`.
 pub struct Exchange<'a> {
@@ -14,6 +14,8 @@ pub struct Exchange<'a> {
     pub request: &'a RequestView<'a>,
     pub now: UnixTime,
     pub record: Record,
+    /// `None` where there is none (a dry run), or where requests of several visitors share it.
+    pub connection: Option<&'a ConnectionInfo>,
     /// A newer state of the session, for the browser.
     pub set_cookies: Vec<HeaderValue>,
 }

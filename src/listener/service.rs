@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -163,7 +163,7 @@ impl<A: ServerApp + Send + Sync + 'static> OpenConnection<A> {
         tcp.set_nodelay(true).ok()?;
         let local = tcp.local_addr().ok()?;
         let deadline = Arc::new(HeadDeadline::new(self.accepting.limits.header_timeout));
-        let info = ConnectionInfo { listener: self.listener, peer: self.peer, local, tls: None };
+        let info = ConnectionInfo { listener: self.listener, peer: self.peer, local, tls: None, login_nonce: Mutex::default() };
         let Some(acceptor) = &self.accepting.tls else { return ClientStream::plain(tcp, info, deadline).ok() };
         let tls = timeout(self.accepting.limits.handshake_timeout, acceptor.accept(tcp)).await.ok()?.ok()?;
         let session = tls.get_ref().1;

@@ -1,6 +1,7 @@
 //! What the listener knows of a connection before the first byte of a request.
 
 use std::net::SocketAddr;
+use std::sync::Mutex;
 
 /// How the browser speaks to us, or to the trusted proxy in front of us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,11 +39,13 @@ pub struct TlsInfo {
 }
 
 /// One accepted connection.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ConnectionInfo {
     /// Position of the listener in the configuration.
     pub listener: usize,
     pub peer: SocketAddr,
     pub local: SocketAddr,
     pub tls: Option<TlsInfo>,
+    /// What the last login that began on it without a cookie was bound to, and when, in seconds since 1970.
+    pub login_nonce: Mutex<Option<(String, u64)>>,
 }

@@ -74,7 +74,8 @@ impl ProxyHttp for Proxy {
             return Err(Error::explain(pingora::ErrorType::InternalError, "a connection without a listener"));
         };
         let started = Instant::now();
-        let mut exchange = Exchange { gateway: &gateway, listener, request: &request, now, record, set_cookies: Vec::new() };
+        let connection = reading::unshared_connection(context, listener);
+        let mut exchange = Exchange { gateway: &gateway, listener, request: &request, now, record, connection, set_cookies: Vec::new() };
         let decision = handle(&mut exchange).await;
         let mut record = exchange.record;
         if record.masks_query || record.outcome == Some("redirected") {

@@ -7,7 +7,7 @@ use pingora::proxy::Session;
 use super::context::RequestContext;
 use crate::gateway::{Gateway, ListenerRules, Reply, Visitor, for_malformed};
 use crate::identity_headers::{ForwardedFor, trace_id};
-use crate::message::{Authority, MAX_HEADER_BYTES, Malformed, RequestTarget, RequestView, inspect_head};
+use crate::message::{Authority, ConnectionInfo, MAX_HEADER_BYTES, Malformed, RequestTarget, RequestView, inspect_head};
 use crate::secret::Entropy;
 
 /// Normalises method, host and target into the context, or says why that cannot be done.
@@ -87,6 +87,13 @@ pub(super) fn view<'a>(
         request_id: &context.request_id,
     };
     Some((view, listener(context, gateway)?))
+}
+
+/// The connection, unless a proxy is at its other end.
+pub(super) fn unshared_connection<'a>(context: &'a RequestContext, listener: &ListenerRules) -> Option<&'a ConnectionInfo> {
+    let connection = context.connection.as_deref()?;
+    let is_proxy = listener.trusted_proxies.iter().any(|network| network.contains(&connection.peer.ip()));
+    (!is_proxy).then_some(connection)
 }
 
 /// The answer to a request that has no view.

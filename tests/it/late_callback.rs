@@ -10,8 +10,10 @@ use vestibule::secret::Entropy;
 use vestibule::session::{Sealer, SessionKey};
 
 use crate::support::World;
-use crate::support::gateway::session_key;
+use crate::support::client::{connect, set_cookies};
+use crate::support::gateway::{NONCE_COOKIE, session_key};
 use crate::support::oracles::{honest_login_works, no_session_no_token_call, start_login, state_of, with_parameter};
+use crate::support::wire::Wire;
 
 #[expect(clippy::disallowed_methods, reason = "a state of our own making needs randomness of our own")]
 fn sealer(key: &str) -> Sealer {
@@ -73,4 +75,33 @@ fn f09_state_sealed_with_another_key_begins_anew_and_breaks_nothing() {
         assert_eq!(response.status(), 401, "{round}: {response}");
     }
     honest_login_works(&world);
+}
+
+/// A browser that opens its tabs of yesterday asks for all of them before it has got any cookie, over one connection.
+#[test]
+fn f07_tabs_that_begin_at_the_same_moment_share_a_nonce() {
+    let world = World::start();
+    let begin = |wire: &mut Wire, path: &str, more: &str| {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAccept: text/html\r\n{more}\r\n", world.gateway.authority());
+        wire.send(head.as_bytes()).unwrap();
+        let response = wire.response("GET").unwrap();
+        let cookie = set_cookies(&response).into_iter().find(|cookie| cookie.name == NONCE_COOKIE).unwrap();
+        (response.location().unwrap().to_owned(), cookie.value)
+    };
+    let mut wire = connect(world.gateway.port);
+    let begun: Vec<_> = (0..8).map(|tab| begin(&mut wire, &format!("/tab/{tab}"), "")).collect();
+    let mut browser = world.browser();
+    browser.put_cookie(NONCE_COOKIE, &begun[5].1);
+    for (tab, (authorization, _)) in begun.iter().enumerate().rev() {
+        let response = browser.get(&world.provider.approve(authorization));
+        assert_eq!(response.location(), Some(world.gateway.url(&format!("/tab/{tab}")).as_str()), "{response}");
+    }
+    // Another connection is another browser, and what comes through a proxy may be anybody's.
+    let mut other = connect(world.gateway.port);
+    assert_ne!(begin(&mut other, "/", "").1, begun[0].1);
+    for header in ["X-Forwarded-For: 192.0.2.7\r\n", "Forwarded: for=192.0.2.7\r\n", "Via: 1.1 proxy\r\n"] {
+        let mut proxied = connect(world.gateway.port);
+        let (first, second) = (begin(&mut proxied, "/", header).1, begin(&mut proxied, "/", header).1);
+        assert_ne!(first, second, "{header}");
+    }
 }

@@ -96,7 +96,8 @@ pub(in crate::gateway) async fn begin_any(authenticate: &Arc<Authenticate>, retu
 /// 302 to the provider.
 pub(in crate::gateway) async fn begin(authenticate: &Authenticate, return_to: &str, prompt: Prompt, exchange: &mut Exchange<'_>) -> Reply {
     exchange.record.identity_provider = Some(authenticate.provider.name.clone());
-    match exchange.gateway.authentication.begin(authenticate, exchange.request, return_to, prompt, exchange.now).await {
+    match exchange.gateway.authentication.begin(authenticate, exchange.request, exchange.connection, return_to, prompt, exchange.now).await
+    {
         Ok(start) => {
             exchange.record.outcome = Some("redirected");
             Reply::redirect(302, &start.location).with_cookies([start.set_cookie])

@@ -8,6 +8,10 @@ export class ProviderStore {
     this.#records.set(`Client:${metadata.client_id}`, { payload: metadata, end: Infinity });
   }
 
+  endGrants() {
+    for (const key of this.#records.keys()) if (/^(Grant|RefreshToken|AccessToken|Session):/.test(key)) this.#records.delete(key);
+  }
+
   adapter() {
     const records = this.#records;
     const { issued } = this;

@@ -89,6 +89,11 @@ export class IdentityProvider {
     return this.#store.issued;
   }
 
+  /** As an administrator would: grants and refresh tokens are gone. */
+  endEverything() {
+    this.#store.endGrants();
+  }
+
   /** From now on `path` is answered by `answer(request, response)`; `undefined` puts the endpoint back. */
   fault(path, answer) {
     if (answer) this.#faults.set(path, answer);

@@ -170,7 +170,7 @@ impl InProcess {
         };
         let gateway = &self.gateway;
         let (listener, record) = (&gateway.listeners[0], Record::default());
-        let mut exchange = Exchange { gateway, listener, request: &request, now, record, set_cookies: Vec::new() };
+        let mut exchange = Exchange { gateway, listener, request: &request, now, record, connection: None, set_cookies: Vec::new() };
         let decision = self.runtime.block_on(handle(&mut exchange));
         let reason = exchange.record.error_reason;
         let (status, answered): (_, Vec<(HeaderName, HeaderValue)>) = match decision {
