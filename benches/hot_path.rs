@@ -25,7 +25,7 @@ use vestibule::authentication::{KeySource, ProviderClient, ProviderClientError};
 use vestibule::clients::system_entropy;
 use vestibule::clock::UnixTime;
 use vestibule::config::{Connect, ProviderTls, load_bytes};
-use vestibule::gateway::{Exchange, Gateway, Record, handle};
+use vestibule::gateway::{Body, Exchange, Gateway, Record, handle};
 use vestibule::identity_headers::SigningKey;
 use vestibule::message::{Authority, RequestTarget, RequestView, Scheme};
 use vestibule::provider::{CallError, Endpoint, Moment, Provider, ProviderAnswer, ProviderCall, ProviderMetadata};
@@ -210,6 +210,7 @@ async fn decide(gateway: &Gateway, path: &str, headers: &HeaderMap) -> Option<Ve
         listener: &gateway.listeners[0],
         request: &request,
         now: NOW,
+        body: Body::default(),
         record: Record::default(),
         set_cookies: Vec::new(),
     };

@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use moka::sync::Cache;
 
 use super::Gateway;
-use crate::authentication::{Authenticate, identify};
+use crate::authentication::{Authenticate, SessionTerm, identify};
 use crate::authorization::Permit;
 use crate::clock::UnixTime;
 use crate::identity::{Identity, SessionId};
@@ -81,6 +81,13 @@ impl Known {
 
     pub(super) fn of_session(identity: Identity, generation: u32) -> Self {
         Self { identity, generation, headers: ArcSwapOption::empty() }
+    }
+
+    /// How long they may go on, whatever rule asks.
+    pub(super) fn term(&self) -> SessionTerm {
+        let Identity { session, expires_at, .. } = &self.identity;
+        let (id, marks) = (session.as_ref().map(|session| session.id), session.as_ref().map(|session| session.marks));
+        SessionTerm { id, marks, expires_at: *expires_at, sufficient_until: None }
     }
 
     /// Signed at the first request and again shortly before the signature ends. The permit is this person's: rules that share a

@@ -26,7 +26,7 @@ use http::HeaderMap;
 use ipnet::IpNet;
 
 pub use answer::Reply;
-pub use exchange::Exchange;
+pub use exchange::{Body, Exchange};
 pub use hosts::HostNames;
 pub use known_sessions::KnownSessions;
 pub use known_tokens::KnownTokens;
@@ -110,6 +110,7 @@ impl Gateway {
         if let Some(authentication) = Arc::get_mut(&mut self.authentication) {
             authentication.ended = old.authentication.ended.clone();
             authentication.finished_logins = old.authentication.finished_logins.clone();
+            authentication.used_logout_tokens = old.authentication.used_logout_tokens.clone();
         }
         self.known = old.known.clone();
         self.renewals = old.renewals.clone();
@@ -124,6 +125,12 @@ impl Gateway {
     #[must_use]
     pub fn has_endpoint(&self, listener: &ListenerRules, request: &RequestView<'_>) -> bool {
         endpoints::find(self, listener, request).is_some()
+    }
+
+    /// How much of a request's body the gateway itself wants to read; `None` where it is none of its business.
+    #[must_use]
+    pub fn wants_body(&self, listener: &ListenerRules, request: &RequestView<'_>) -> Option<usize> {
+        endpoints::find(self, listener, request)?.wants_body(request)
     }
 
     /// Whether a cookie is the gateway's own.

@@ -143,6 +143,7 @@ async fn authenticate(rule: &RuleActions, exchange: &mut Exchange<'_>) -> Result
             let over = Presented::Expired(session.id);
             return challenge_for(authenticate, &over, reason, exchange).await.map(|()| None);
         }
+        Err(NotCurrent::Ended) => return challenge(authenticate, &Presented::Ended(Ending::SignedOut), exchange).await.map(|()| None),
         Err(NotCurrent::Record(error)) => return Err(exchange.refuse(reply::for_session_record(error), None)),
     };
     if let Err(found) = authenticate.requirements.judge(&known.identity.claims, exchange.now) {

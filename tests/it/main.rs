@@ -9,6 +9,7 @@ mod authorization_request;
 mod authorization_response;
 mod authorize;
 mod authorize_configuration;
+mod backchannel_logout;
 mod bearer_tokens;
 mod behind_proxy;
 mod choose_provider;

@@ -36,7 +36,7 @@ use super::report::{Fault, Faults};
 use crate::authentication::{Authenticate, Authentication, KeySource, LOGIN_LIFETIME, ProviderClient};
 use crate::clock::UnixTime;
 use crate::gateway::{ClientCertificate, Gateway, KnownSessions, KnownTokens, Renewals, RuleActions};
-use crate::provider::Provider;
+use crate::provider::{LOGOUT_TOKEN_LIFETIME, Provider};
 use crate::secret::Entropy;
 use crate::session::{EndedSessions, Sealer, SessionCookie, UsedOnce};
 use crate::tokens::Verifier;
@@ -128,6 +128,7 @@ pub(super) fn compile(
             verifier: Verifier::default(),
             ended: EndedSessions::new(),
             finished_logins: UsedOnce::new(LOGIN_LIFETIME),
+            used_logout_tokens: UsedOnce::new(LOGOUT_TOKEN_LIFETIME),
             callback_path: format!("{}/idpresponse", endpoints.prefix),
             needs_access_token: headers.access_token,
         }),
