@@ -117,6 +117,12 @@ impl ProviderClient for Answers {
         Ok(self.metadata.clone())
     }
 
+    fn current_metadata(&self) -> Option<Arc<ProviderMetadata>> {
+        Some(self.metadata.clone())
+    }
+
+    fn call_later(&self, _call: ProviderCall) {}
+
     async fn call(&self, call: ProviderCall) -> Result<ProviderAnswer, CallError> {
         assert!(call.endpoint == Endpoint::Token);
         let nonce = self.nonce.lock().unwrap().clone();

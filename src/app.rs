@@ -104,6 +104,9 @@ fn observer(metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Observer {
         if event.endpoint == Endpoint::Keys {
             metrics.key_set(&event.provider, good, clock.now().0);
         }
+        if event.endpoint == Endpoint::Revocation {
+            metrics.token_revocation(&event.provider, good);
+        }
         let (provider, endpoint) = (&*event.provider, event.endpoint.label());
         match &event.result {
             Ok(status) if good => tracing::debug!(provider, endpoint, status, "the identity provider answered"),

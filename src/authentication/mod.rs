@@ -14,6 +14,7 @@ mod logout;
 mod port;
 mod refresh;
 mod requirements;
+mod revocation;
 mod session_check;
 mod socket_origin;
 mod unauthenticated;

@@ -313,6 +313,12 @@ pub(super) fn for_callback(error: &CallbackError) -> Verdict {
     }
 }
 
+/// What a provider's page embeds does not say whose session it means.
+#[must_use]
+pub(super) fn bad_logout_request(why: &'static str) -> Verdict {
+    Verdict::new(400, "bad_request", "AuthInvalidLogoutRequest", &why)
+}
+
 /// A logout request of a provider. Where its keys cannot be had, nobody has been signed out, and it may try again.
 #[must_use]
 pub(super) fn for_backchannel_logout(error: &BackchannelLogoutError) -> Verdict {

@@ -32,6 +32,7 @@ pub struct Metrics {
     certificate_expiry: GaugeVec,
     session_cache: IntCounterVec,
     sessions_revoked: IntCounter,
+    token_revocations: IntCounterVec,
     dropped_log_lines: Gauge,
     config_reloads: IntCounterVec,
 }
@@ -105,6 +106,11 @@ impl Metrics {
             )?,
             config_reloads: counters("config_reloads_total", "Attempts to reload the configuration", &["result"])?,
             sessions_revoked,
+            token_revocations: counters(
+                "token_revocations_total",
+                "Tokens that providers were asked to revoke",
+                &["identity_provider", "result"],
+            )?,
             dropped_log_lines,
             registry,
         })
@@ -162,6 +168,11 @@ impl Metrics {
             self.jwks_fetched_at.with_label_values(&[provider]).set(seconds(now));
             self.jwks_age.with_label_values(&[provider]).set(0.0);
         }
+    }
+
+    /// A provider was asked to revoke a token.
+    pub fn token_revocation(&self, provider: &str, is_good: bool) {
+        self.token_revocations.with_label_values(&[provider, if is_good { "success" } else { "failure" }]).inc();
     }
 
     pub fn connect_error(&self, target_group: &str) {

@@ -2,6 +2,7 @@
 
 mod backchannel_logout;
 mod callback;
+mod frontchannel_logout;
 mod keys;
 pub(super) mod login;
 mod logout;
@@ -22,6 +23,7 @@ pub(super) enum Endpoint<'a> {
     Login,
     Logout,
     BackchannelLogout,
+    FrontchannelLogout,
     Key(&'a str),
     JwksJson,
     Session,
@@ -47,6 +49,7 @@ pub(super) fn find<'a>(gateway: &Gateway, listener: &'a ListenerRules, request: 
         "/login" => Endpoint::Login,
         "/logout" => Endpoint::Logout,
         "/backchannel_logout" => Endpoint::BackchannelLogout,
+        "/frontchannel_logout" => Endpoint::FrontchannelLogout,
         "/jwks.json" => Endpoint::JwksJson,
         "/session" => Endpoint::Session,
         _ => Endpoint::Key(path.strip_prefix("/keys/")?),
@@ -56,10 +59,10 @@ pub(super) fn find<'a>(gateway: &Gateway, listener: &'a ListenerRules, request: 
 
 pub(super) async fn serve(endpoint: Endpoint<'_>, exchange: &mut Exchange<'_>) -> Reply {
     exchange.record.actions.push("authenticate");
-    exchange.record.masks_query = matches!(endpoint, Endpoint::IdpResponse | Endpoint::Logout);
+    exchange.record.masks_query = matches!(endpoint, Endpoint::IdpResponse | Endpoint::Logout | Endpoint::FrontchannelLogout);
     let method = exchange.request.method.as_str();
     let allowed = match endpoint {
-        Endpoint::IdpResponse | Endpoint::Login => method == "GET",
+        Endpoint::IdpResponse | Endpoint::Login | Endpoint::FrontchannelLogout => method == "GET",
         Endpoint::Logout => matches!(method, "GET" | "POST"),
         Endpoint::BackchannelLogout => method == "POST",
         Endpoint::Key(_) | Endpoint::JwksJson | Endpoint::Session | Endpoint::ProtectedResource(_) => matches!(method, "GET" | "HEAD"),
@@ -76,6 +79,7 @@ pub(super) async fn serve(endpoint: Endpoint<'_>, exchange: &mut Exchange<'_>) -
         Endpoint::Login => login::serve(exchange).await,
         Endpoint::Logout => logout::serve(exchange).await,
         Endpoint::BackchannelLogout => backchannel_logout::serve(exchange).await,
+        Endpoint::FrontchannelLogout => frontchannel_logout::serve(exchange).await,
         Endpoint::Key(kid) => keys::pem(kid, exchange),
         Endpoint::JwksJson => keys::jwks(exchange.gateway),
         Endpoint::Session => session::serve(exchange),

@@ -55,6 +55,12 @@ impl KeySource for Script {
 
 #[async_trait]
 impl ProviderClient for Script {
+    fn current_metadata(&self) -> Option<Arc<ProviderMetadata>> {
+        Some(self.metadata.clone())
+    }
+
+    fn call_later(&self, _call: ProviderCall) {}
+
     async fn metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderClientError> {
         Ok(self.metadata.clone())
     }
