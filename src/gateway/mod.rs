@@ -18,6 +18,7 @@ mod redirect;
 mod renewals;
 mod reply;
 mod rule;
+mod seen_sessions;
 mod step_up;
 mod target_group;
 mod transform;
@@ -37,6 +38,7 @@ pub use redirect::{Redirect, RedirectError};
 pub use renewals::{Background, RefreshCounts, Renewals};
 pub use reply::{TargetFailure, Verdict, Visitor, for_malformed, for_refusal, for_target, for_transform};
 pub use rule::{FixedResponse, RoutingAction, RuleActions};
+pub use seen_sessions::{SeenSession, SeenSessions};
 pub use target_group::{
     Algorithm, Balance, ClientCertificate, ForwardAction, HealthCheck, Outstanding, ProtocolVersion, STICKINESS_COOKIES, Stickiness,
     StickinessType, Sticky, Target, TargetAddress, TargetGroup, TargetTimeouts, TargetTls, Wanted, WeightedTargetGroup,

@@ -149,6 +149,7 @@ async fn authenticate(rule: &RuleActions, exchange: &mut Exchange<'_>) -> Result
     if let Err(found) = authenticate.requirements.judge(&known.identity.claims, exchange.now) {
         return step_up::challenge(authenticate, &known.identity, found, exchange).await.map(|()| None);
     }
+    known.is_seen(exchange.now);
     exchange.record.outcome = Some("session");
     exchange.record.note_person(&known.identity);
     Ok(Some(known))

@@ -170,6 +170,11 @@ impl Metrics {
         }
     }
 
+    /// Sessions were ended by somebody who is not a request.
+    pub fn sessions_revoked(&self, count: u64) {
+        self.sessions_revoked.inc_by(count);
+    }
+
     /// A provider was asked to revoke a token.
     pub fn token_revocation(&self, provider: &str, is_good: bool) {
         self.token_revocations.with_label_values(&[provider, if is_good { "success" } else { "failure" }]).inc();

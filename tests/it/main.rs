@@ -4,6 +4,7 @@
 
 mod support;
 
+mod admin_sessions;
 mod alb_behaviours;
 mod authorization_request;
 mod authorization_response;
