@@ -60,9 +60,8 @@ async fn end(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Respons
 
 async fn end_all(State(admin): State<Arc<Admin>>, wanted: Result<Query<Wanted>, QueryRejection>) -> Response {
     // Both, so that nobody is meant whose subject at another provider happens to be the same, and nobody means all.
-    let (subject, provider) = match wanted {
-        Ok(Query(Wanted { subject: Some(subject), identity_provider: Some(provider), limit: None })) => (subject, provider),
-        _ => return bad_request("the parameters are subject and identity_provider"),
+    let Ok(Query(Wanted { subject: Some(subject), identity_provider: Some(provider), limit: None })) = wanted else {
+        return bad_request("the parameters are subject and identity_provider");
     };
     match admin.gateway.load().end_sessions_of(&provider, &subject, admin.clock.now()) {
         Some(count) => {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::World;
 use crate::support::answer::Answer;
+use crate::support::certificates::{APP, certificates};
 use crate::support::client::{Browser, connect};
 use crate::support::gateway::eventually;
 use crate::support::jose::{self, Key};
@@ -300,6 +301,32 @@ fn logout_request_whose_body_waits_for_leave_gets_it() {
     assert!(leave.starts_with(b"HTTP/1.1 100"), "{}", String::from_utf8_lossy(&leave));
     wire.send(body.as_bytes()).unwrap();
     assert_eq!(wire.response("POST").unwrap().status(), 200);
+    assert!(is_signed_out(&world, &mut alice));
+}
+
+#[test]
+fn logout_request_may_come_over_http2() {
+    let world = World::start();
+    let mut alice = signed_in(&world, "alice", &json!("sid"));
+    let body = form(&token_of(&world, &json!({"sub": "alice"})));
+    let (url, port) = (world.gateway.url("/oauth2/backchannel_logout"), world.gateway.port);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let statuses = runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let connector = tokio_rustls::TlsConnector::from(certificates().client(b"h2"));
+        let stream = connector.connect(APP.try_into().unwrap(), stream).await.unwrap();
+        let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let mut statuses = Vec::new();
+        for body in [vec![b'x'; 32 * 1024], body.into_bytes()] {
+            let request = http::Request::post(&url).header(FORM.0.to_ascii_lowercase(), FORM.1).body(()).unwrap();
+            let (response, mut sending) = client.send_request(request, false).unwrap();
+            sending.send_data(body.into(), true).unwrap();
+            statuses.push(response.await.unwrap().status().as_u16());
+        }
+        statuses
+    });
+    assert_eq!(statuses, [413, 200]);
     assert!(is_signed_out(&world, &mut alice));
 }
 
