@@ -25,7 +25,7 @@ use vestibule::authentication::{KeySource, ProviderClient, ProviderClientError};
 use vestibule::clients::system_entropy;
 use vestibule::clock::UnixTime;
 use vestibule::config::{Connect, ProviderTls, load_bytes};
-use vestibule::gateway::{Exchange, Gateway, Record, handle};
+use vestibule::gateway::{Body, Exchange, Gateway, Record, handle};
 use vestibule::identity_headers::SigningKey;
 use vestibule::message::{Authority, RequestTarget, RequestView, Scheme};
 use vestibule::provider::{CallError, Endpoint, Moment, Provider, ProviderAnswer, ProviderCall, ProviderMetadata};
@@ -116,6 +116,12 @@ impl ProviderClient for Answers {
     async fn metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderClientError> {
         Ok(self.metadata.clone())
     }
+
+    fn current_metadata(&self) -> Option<Arc<ProviderMetadata>> {
+        Some(self.metadata.clone())
+    }
+
+    fn call_later(&self, _call: ProviderCall) {}
 
     async fn call(&self, call: ProviderCall) -> Result<ProviderAnswer, CallError> {
         assert!(call.endpoint == Endpoint::Token);
@@ -210,6 +216,7 @@ async fn decide(gateway: &Gateway, path: &str, headers: &HeaderMap) -> Option<Ve
         listener: &gateway.listeners[0],
         request: &request,
         now: NOW,
+        body: Body::default(),
         record: Record::default(),
         connection: None,
         set_cookies: Vec::new(),

@@ -22,7 +22,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Access, Admin};
 use crate::clients::{
     AddressObserver, HealthObserver, Observer, ProviderEvent, SystemClock, check_targets, resolve_targets, resolve_targets_once,
     system_entropy,
@@ -104,6 +104,9 @@ fn observer(metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Observer {
         if event.endpoint == Endpoint::Keys {
             metrics.key_set(&event.provider, good, clock.now().0);
         }
+        if event.endpoint == Endpoint::Revocation {
+            metrics.token_revocation(&event.provider, good);
+        }
         let (provider, endpoint) = (&*event.provider, event.endpoint.label());
         match &event.result {
             Ok(status) if good => tracing::debug!(provider, endpoint, status, "the identity provider answered"),
@@ -153,7 +156,7 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
     let Loaded { compiled, connections, metrics } = loaded;
     let Compiled { gateway, listeners, providers, admin, access_log: access_log_settings, drain_timeout, .. } = compiled;
     let sockets = listeners.iter().map(|listener| bind(listener.address)).collect::<Result<Vec<_>, _>>()?;
-    let admin_socket = admin.map(bind).transpose()?;
+    let admin_socket = admin.as_ref().map(|admin| bind(admin.address)).transpose()?;
     let access_log = Arc::new(open_access_log(&access_log_settings, options.person_log).map_err(StartError::AccessLog)?);
 
     resolve_targets_once(&gateway.target_groups).await;
@@ -204,7 +207,7 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
         reloadable: reload::Reloadable {
             gateway: gateway.clone(),
             listeners: Vec::new(),
-            admin,
+            admin: admin.clone(),
             access_log: access_log_settings,
             drain_timeout,
             options: options.clone(),
@@ -222,7 +225,7 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
         let stopping = stopping.clone();
         running.tasks.push(tokio::spawn(async move { listener.start_service(None, stopping, 1).await }));
     }
-    if let Some(socket) = admin_socket {
+    if let (Some(socket), Some(settings)) = (admin_socket, admin) {
         running.admin_address = socket.local_addr().ok();
         let admin = Arc::new(Admin {
             ready: running.ready.clone(),
@@ -230,6 +233,7 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
             access_log,
             gateway,
             clock: options.clock,
+            access: Access::new(settings.address.ip(), settings.token),
             providers: running.reloadable.providers.clone(),
         });
         let listener = socket.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(socket));

@@ -1,4 +1,7 @@
-//! The admin address: liveness, readiness, metrics. Plain HTTP for the machine's own eyes.
+//! The admin address: liveness, readiness, metrics, sessions. Plain HTTP for the machine's own eyes.
+
+mod access;
+mod sessions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,9 +10,12 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
+
+pub use access::Access;
 
 use crate::clock::Clock;
 use crate::gateway::Gateway;
@@ -22,13 +28,17 @@ pub struct Admin {
     pub access_log: Arc<AccessLog>,
     pub gateway: Arc<ArcSwap<Gateway>>,
     pub clock: Arc<dyn Clock>,
+    /// Of those that want to see or end sessions.
+    pub access: Access,
     /// Names of the providers; a reload puts others here.
     pub providers: Arc<ArcSwap<Vec<Arc<str>>>>,
 }
 
 /// Serves until `stop` resolves.
 pub async fn serve(admin: Arc<Admin>, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
-    let router = Router::new().route("/livez", get(livez)).route("/readyz", get(readyz)).route("/metrics", get(metrics)).with_state(admin);
+    let sessions = sessions::routes().layer(from_fn_with_state(admin.clone(), access::check));
+    let health = Router::new().route("/livez", get(livez)).route("/readyz", get(readyz)).route("/metrics", get(metrics));
+    let router = health.merge(sessions).with_state(admin);
     axum::serve(listener, router).with_graceful_shutdown(stop).await
 }
 

@@ -3,7 +3,6 @@
 //! Everything is compiled before anything changes, and changes at once: a request is decided by one configuration from its first
 //! byte to its last. Connections, sessions, health and fetched keys live on.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::{Connections, Connector, Options, observer, show_certificates, watch_targets};
 use crate::clients::resolve_targets_once;
-use crate::config::{self, AccessLogSettings, Compiled, ListenerSettings, Report};
+use crate::config::{self, AccessLogSettings, AdminSettings, Compiled, ListenerSettings, Report};
 use crate::gateway::Gateway;
 use crate::listener::{Accepting, TlsError};
 use crate::proxy::Departures;
@@ -25,7 +24,7 @@ pub(super) struct Reloadable {
     pub(super) gateway: Arc<ArcSwap<Gateway>>,
     /// In the order in which connections know them.
     pub(super) listeners: Vec<(ListenerSettings, Arc<ArcSwap<Accepting>>)>,
-    pub(super) admin: Option<SocketAddr>,
+    pub(super) admin: Option<AdminSettings>,
     pub(super) access_log: AccessLogSettings,
     pub(super) drain_timeout: Duration,
     pub(super) options: Options,

@@ -2,6 +2,7 @@
 //!
 //! Decisions only. What has to be asked of a provider goes through `ProviderClient`.
 
+mod backchannel_logout;
 mod bearer;
 mod browser_nonce;
 mod callback;
@@ -13,6 +14,7 @@ mod logout;
 mod port;
 mod refresh;
 mod requirements;
+mod revocation;
 mod session_check;
 mod socket_origin;
 mod unauthenticated;
@@ -20,6 +22,7 @@ mod unauthenticated;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use backchannel_logout::BackchannelLogoutError;
 pub use bearer::{
     AdditionalClaim, BearerError, BearerIdentity, BearerTokens, ClaimFormat, Credentials, Introspection, JwtValidation, ProtectedResource,
     TokenPolicy, TokenSource, TokenUse, WELL_KNOWN, credentials,
@@ -91,6 +94,7 @@ pub struct Authentication {
     pub verifier: Verifier,
     pub ended: EndedSessions,
     pub finished_logins: UsedOnce,
+    pub used_logout_tokens: UsedOnce,
     /// Whether any target gets it: then a session without it is none.
     pub needs_access_token: bool,
     /// Path of the redirect URI: `/oauth2/idpresponse`.

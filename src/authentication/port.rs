@@ -40,6 +40,12 @@ pub trait ProviderClient: KeySource {
     /// Metadata, from memory when it is fresh. A provider that is down is not asked again at once.
     async fn metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderClientError>;
 
+    /// What is in memory.
+    fn current_metadata(&self) -> Option<Arc<ProviderMetadata>>;
+
     /// One exchange, within time and size limits, following no redirect.
     async fn call(&self, call: ProviderCall) -> Result<ProviderAnswer, CallError>;
+
+    /// The same in the background: nobody waits for the answer. Of too many at once the last are left out.
+    fn call_later(&self, call: ProviderCall);
 }

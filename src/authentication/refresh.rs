@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::id_token_check::IdTokenFailure;
-use super::session_check::ISSUER;
+use super::session_check::{ISSUER, SID};
 use super::{Authenticate, Authentication, ProviderClientError, SessionCookieError};
 use crate::clock::UnixTime;
 use crate::provider::{
@@ -152,7 +152,7 @@ pub(super) fn due(tokens: &TokenResponse, now: UnixTime) -> (UnixTime, UnixTime)
     }
 }
 
-const OF_THE_SIGN_IN: [&str; 3] = ["acr", "amr", "auth_time"];
+const OF_THE_SIGN_IN: [&str; 4] = ["acr", "amr", "auth_time", SID];
 const AHEAD: Duration = Duration::from_secs(60);
 /// Where the provider does not say (`expires_in` is only recommended, RFC 6749 §5.1).
 const USUAL_LIFETIME: Duration = Duration::from_secs(5 * 60);

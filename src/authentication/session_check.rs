@@ -6,7 +6,7 @@ use http::HeaderMap;
 
 use super::{Authenticate, Authentication};
 use crate::clock::UnixTime;
-use crate::identity::{Identity, SessionId, display_name};
+use crate::identity::{Identity, KnownSession, Marks, SessionId, display_name};
 use crate::secret::Secret;
 use crate::session::{Ending, OpenedSession, Purpose, RecordError, SealError, SessionRecord};
 
@@ -30,6 +30,8 @@ pub struct SessionTerm {
     pub expires_at: UnixTime,
     /// When the sign-in is older than the rule's `max_age`.
     pub sufficient_until: Option<UnixTime>,
+    /// `None`: a bearer token, which nobody ends.
+    pub marks: Option<Marks>,
 }
 
 /// Why a genuine session is no longer good.
@@ -61,7 +63,9 @@ impl Authentication {
         if term.expires_at <= now {
             return Some(SessionOver::Expired);
         }
-        if term.id.is_some_and(|id| self.ended.has_ended(id)) {
+        let by_id = || term.id.is_some_and(|id| self.ended.has_ended(id));
+        let by_mark = || term.marks.is_some_and(|marks| self.ended.has_ended_by(&marks));
+        if by_id() || by_mark() {
             return Some(SessionOver::Ended);
         }
         term.sufficient_until.is_some_and(|until| until <= now).then_some(SessionOver::Insufficient)
@@ -162,22 +166,26 @@ pub fn identify(authenticate: &Authenticate, session: &OpenedSession) -> Result<
     let subject: Arc<str> = Arc::from(subject);
     let display_name = display_name(&record.claims).map_or_else(|| subject.clone(), Arc::from);
     let provider = &authenticate.provider;
-    let issuer = record.claims.get(ISSUER).and_then(|issuer| issuer.as_str()).map(Arc::from);
     let mut claims = record.claims;
-    claims.remove(ISSUER);
+    let mut own = |name| claims.remove(name).and_then(|value| value.as_str().map(str::to_owned));
+    let (issuer, sid) = (own(ISSUER), own(SID));
+    let issuer: Arc<str> = issuer.map_or_else(|| provider.issuers.first().clone(), Arc::from);
+    let session = KnownSession::new(record.id, (&issuer, &provider.client_id), &subject, sid.as_deref(), record.signed_in_at);
     Ok(Identity {
         provider: provider.name.clone(),
-        issuer: issuer.unwrap_or_else(|| provider.issuers.first().clone()),
+        issuer,
         client_id: provider.client_id.clone(),
         subject,
         display_name,
         claims,
         access_token: Secret::new(record.access_token),
         id_token: Secret::new(record.id_token),
-        session: Some(record.id.into()),
+        session: Some(session),
         expires_at: record.expires_at,
     })
 }
 
 /// Where the issuer that really signed is kept among the claims; the ID token's own `iss` has been taken out.
 pub(super) const ISSUER: &str = "iss";
+/// The session at the provider, from the ID token alone. It is not the person's, so that neither targets nor policies see it.
+pub(super) const SID: &str = "sid";

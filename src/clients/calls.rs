@@ -30,6 +30,8 @@ pub(super) struct Calls {
     observer: Observer,
     /// Whoever sends tokens that nobody knows has the provider asked about each: not by all of them at once.
     introspections: Semaphore,
+    /// Calls that nobody waits for.
+    background: Arc<Semaphore>,
     /// When a pushed authorization request has last failed for want of an answer.
     pushing_failed: Mutex<Option<Instant>>,
 }
@@ -46,7 +48,14 @@ impl Calls {
             .timeout(CALL_TIMEOUT)
             .pool_idle_timeout(Duration::from_secs(30))
             .build()?;
-        Ok(Self { name, http, observer, introspections: Semaphore::new(INTROSPECTIONS), pushing_failed: Mutex::default() })
+        Ok(Self {
+            name,
+            http,
+            observer,
+            introspections: Semaphore::new(INTROSPECTIONS),
+            background: Arc::new(Semaphore::new(BACKGROUND)),
+            pushing_failed: Mutex::default(),
+        })
     }
 
     pub(super) async fn call(&self, call: ProviderCall) -> Result<ProviderAnswer, CallError> {
@@ -55,11 +64,29 @@ impl Calls {
         let result = match endpoint {
             Endpoint::Introspection => timeout(CALL_TIMEOUT, self.in_turn(call)).await.unwrap_or(Err(CallError::Timeout)),
             Endpoint::PushedAuthorization => self.push(call).await,
-            Endpoint::Discovery | Endpoint::Keys | Endpoint::Token | Endpoint::UserInfo => self.exchange(call).await,
+            Endpoint::Discovery | Endpoint::Keys | Endpoint::Token | Endpoint::UserInfo | Endpoint::Revocation => self.exchange(call).await,
         };
         let outcome = result.as_ref().map(|answer| answer.status).map_err(ToString::to_string);
         (self.observer)(&ProviderEvent { provider: self.name.clone(), endpoint, duration: started.elapsed(), result: outcome });
         result
+    }
+
+    /// A provider that has stopped answering must not collect what everybody who signs out leaves behind.
+    pub(super) fn call_later(self: &Arc<Self>, call: ProviderCall) {
+        let calls = self.clone();
+        match self.background.clone().try_acquire_owned() {
+            Ok(turn) => drop(tokio::spawn(async move {
+                let _turn = turn;
+                // What becomes of it is the observer's to tell.
+                let _ = calls.call(call).await;
+            })),
+            Err(_) => (self.observer)(&ProviderEvent {
+                provider: self.name.clone(),
+                endpoint: call.endpoint,
+                duration: Duration::ZERO,
+                result: Err(format!("left out: {BACKGROUND} others wait for an answer")),
+            }),
+        }
     }
 
     async fn in_turn(&self, call: ProviderCall) -> Result<ProviderAnswer, CallError> {
@@ -135,5 +162,6 @@ pub(super) fn cooling(error: ProviderClientError) -> ProviderClientError {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const INTROSPECTIONS: usize = 32;
+const BACKGROUND: usize = 64;
 const PUSHING_TIMEOUT: Duration = Duration::from_secs(4);
 const PUSHING_RESTS: Duration = Duration::from_secs(10);

@@ -104,7 +104,15 @@ impl ProviderClient for ProviderConnection {
         }
     }
 
+    fn current_metadata(&self) -> Option<Arc<ProviderMetadata>> {
+        self.metadata.current()
+    }
+
     async fn call(&self, call: ProviderCall) -> Result<ProviderAnswer, CallError> {
         self.calls.call(call).await
+    }
+
+    fn call_later(&self, call: ProviderCall) {
+        self.calls.call_later(call);
     }
 }

@@ -72,6 +72,7 @@ pub fn hosted_endpoints(origin: &str) -> Endpoints {
         end_session: Some(format!("{origin}/logout")),
         introspection: None,
         pushed_authorization: None,
+        revocation: Some(format!("{origin}/oauth2/revoke")),
     }
 }
 

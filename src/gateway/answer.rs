@@ -73,6 +73,13 @@ impl Reply {
         Self::new(status, "text/html; charset=utf-8", page.html).with(CONTENT_SECURITY_POLICY, policy)
     }
 
+    /// A page without content for a frame on pages of these origins, which stand with spaces between them.
+    pub(super) fn embedded(origins: &str) -> Self {
+        let policy = format!("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors {origins}");
+        let policy = HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static(NOTHING));
+        Self::new(200, "text/html; charset=utf-8", "<!doctype html><title>Sign-out</title>").with(CONTENT_SECURITY_POLICY, policy)
+    }
+
     /// Public keys: these may be stored for a while.
     #[must_use]
     pub fn public(content_type: &'static str, body: String) -> Self {

@@ -8,13 +8,15 @@ use http::HeaderValue;
 use super::Exchange;
 use super::known_sessions::Known;
 use super::renewals::Outcome;
-use crate::authentication::Authenticate;
-use crate::session::{OpenedSession, RecordError};
+use crate::authentication::{Authenticate, SessionOver};
+use crate::session::{Ending, OpenedSession, RecordError};
 
 /// Why a session that opens is none after all.
 pub(super) enum NotCurrent {
     /// In the words of the access log.
     Over(&'static str),
+    /// By somebody who named its person, or its session at the provider.
+    Ended,
     Record(RecordError),
 }
 
@@ -28,19 +30,35 @@ pub(super) async fn current(
     let known = gateway.known.get(session.id);
     exchange.record.session_was_known = Some(known.is_some());
     let known = match known {
-        Some(known) if known.generation == session.generation => known,
+        Some(known) if known.generation >= session.generation => known,
         // Another instance has refreshed it, or this one has forgotten the person.
-        Some(known) if known.generation < session.generation => {
-            gateway.known.remember(authenticate, session).map_err(NotCurrent::Record)?
-        }
-        Some(known) => return superseded(known, session, exchange),
-        None => gateway.known.remember(authenticate, session).map_err(NotCurrent::Record)?,
+        Some(_) | None => gateway.known.remember(authenticate, session).map_err(NotCurrent::Record)?,
     };
+    // The head of a session does not say whose it is: what has been ended by a name is found out here.
+    check_ending(&known, session, exchange)?;
+    if known.generation > session.generation {
+        return superseded(known, session, exchange);
+    }
     if exchange.now < session.refresh_from {
         touch(authenticate, session, exchange);
         return Ok(known);
     }
-    refreshed(authenticate, session, known, exchange).await
+    let known = refreshed(authenticate, session, known, exchange).await?;
+    // It may have been ended while the provider was waited for.
+    check_ending(&known, session, exchange)?;
+    Ok(known)
+}
+
+/// From then on it is known by its id.
+fn check_ending(known: &Known, session: &OpenedSession, exchange: &mut Exchange<'_>) -> Result<(), NotCurrent> {
+    let gateway = exchange.gateway;
+    if gateway.authentication.over(known.term(), exchange.now) != Some(SessionOver::Ended) {
+        return Ok(());
+    }
+    exchange.set_cookies.clear();
+    exchange.record.revoked += u64::from(gateway.authentication.ended.end(session.id, Ending::SignedOut));
+    gateway.known.forget(session.id);
+    Err(NotCurrent::Ended)
 }
 
 /// The cookie of before: of a request that was on its way, or a copy.

@@ -1,5 +1,6 @@
 //! One request on its way through the gateway, with everything that decisions about it need.
 
+use bytes::Bytes;
 use http::HeaderValue;
 
 use super::reply::Verdict;
@@ -13,11 +14,23 @@ pub struct Exchange<'a> {
     pub listener: &'a ListenerRules,
     pub request: &'a RequestView<'a>,
     pub now: UnixTime,
+    pub body: Body,
     pub record: Record,
     /// `None` where there is none (a dry run), or where requests of several visitors share it.
     pub connection: Option<&'a ConnectionInfo>,
     /// A newer state of the session, for the browser.
     pub set_cookies: Vec<HeaderValue>,
+}
+
+/// What there is of a request's body, for an endpoint that wants it (`Gateway::wants_body`).
+#[derive(Debug, Default)]
+pub enum Body {
+    #[default]
+    Unread,
+    Whole(Bytes),
+    TooLarge,
+    /// It ended early, or did not come in time.
+    Broken,
 }
 
 impl<'a> Exchange<'a> {

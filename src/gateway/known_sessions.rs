@@ -2,14 +2,15 @@
 //!
 //! A look-up here is no proof. It is done with the id of a session whose seal has been checked for this very request.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use moka::sync::Cache;
 
 use super::Gateway;
-use crate::authentication::{Authenticate, identify};
+use super::seen_sessions::{SeenSession, SeenSessions};
+use crate::authentication::{Authenticate, SessionTerm, identify};
 use crate::authorization::Permit;
 use crate::clock::UnixTime;
 use crate::identity::{Identity, SessionId};
@@ -23,22 +24,27 @@ pub struct Known {
     pub(super) generation: u32,
     /// With the generation of the gateway that has signed them: another may have other claims, and another key.
     headers: ArcSwapOption<(u64, Arc<IdentityHeaders>)>,
+    seen: OnceLock<Arc<SeenSession>>,
 }
 
 /// Bounded by number and by time since the last request. A clone knows the same.
 #[derive(Clone)]
-pub struct KnownSessions(Cache<SessionId, Arc<Known>>);
+pub struct KnownSessions {
+    people: Cache<SessionId, Arc<Known>>,
+    pub(super) seen: SeenSessions,
+}
 
 impl KnownSessions {
     #[must_use]
     pub fn new() -> Self {
-        Self(Cache::builder().max_capacity(MAX_KNOWN).time_to_idle(FORGOTTEN_AFTER).build())
+        let people = Cache::builder().max_capacity(MAX_KNOWN).time_to_idle(FORGOTTEN_AFTER).build();
+        Self { people, seen: SeenSessions::new() }
     }
 
     /// The person of an opened session, if still in memory.
     #[must_use]
     pub fn get(&self, session: SessionId) -> Option<Arc<Known>> {
-        self.0.get(&session)
+        self.people.get(&session)
     }
 
     /// The person of an opened session.
@@ -52,19 +58,26 @@ impl KnownSessions {
     /// The same where it is known that nobody has asked before.
     pub fn remember(&self, authenticate: &Authenticate, session: &OpenedSession) -> Result<Arc<Known>, RecordError> {
         let known = Arc::new(Known::of_session(identify(authenticate, session)?, session.generation));
-        self.0.insert(session.id, known.clone());
+        self.insert(session.id, known.clone());
         Ok(known)
     }
 
     /// In place of whoever was known by that session.
     pub(super) fn put(&self, session: SessionId, known: Arc<Known>) {
         if self.get(session).is_none_or(|before| before.generation < known.generation) {
-            self.0.insert(session, known);
+            self.insert(session, known);
         }
     }
 
+    fn insert(&self, session: SessionId, known: Arc<Known>) {
+        if let Some(seen) = self.seen.of(&known.identity) {
+            let _ = known.seen.set(seen);
+        }
+        self.people.insert(session, known);
+    }
+
     pub fn forget(&self, session: SessionId) {
-        self.0.invalidate(&session);
+        self.people.invalidate(&session);
     }
 }
 
@@ -80,7 +93,20 @@ impl Known {
     }
 
     pub(super) fn of_session(identity: Identity, generation: u32) -> Self {
-        Self { identity, generation, headers: ArcSwapOption::empty() }
+        Self { identity, generation, headers: ArcSwapOption::empty(), seen: OnceLock::new() }
+    }
+
+    /// How long they may go on, whatever rule asks.
+    pub(super) fn term(&self) -> SessionTerm {
+        let Identity { session, expires_at, .. } = &self.identity;
+        let (id, marks) = (session.as_ref().map(|session| session.id), session.as_ref().map(|session| session.marks));
+        SessionTerm { id, marks, expires_at: *expires_at, sufficient_until: None }
+    }
+
+    pub(super) fn is_seen(&self, now: UnixTime) {
+        if let Some(seen) = self.seen.get() {
+            seen.is_seen(now);
+        }
     }
 
     /// Signed at the first request and again shortly before the signature ends. The permit is this person's: rules that share a

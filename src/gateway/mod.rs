@@ -18,6 +18,7 @@ mod redirect;
 mod renewals;
 mod reply;
 mod rule;
+mod seen_sessions;
 mod step_up;
 mod target_group;
 mod transform;
@@ -26,7 +27,7 @@ use http::HeaderMap;
 use ipnet::IpNet;
 
 pub use answer::Reply;
-pub use exchange::Exchange;
+pub use exchange::{Body, Exchange};
 pub use hosts::HostNames;
 pub use known_sessions::KnownSessions;
 pub use known_tokens::KnownTokens;
@@ -37,6 +38,7 @@ pub use redirect::{Redirect, RedirectError};
 pub use renewals::{Background, RefreshCounts, Renewals};
 pub use reply::{TargetFailure, Verdict, Visitor, for_malformed, for_refusal, for_target, for_transform};
 pub use rule::{FixedResponse, RoutingAction, RuleActions};
+pub use seen_sessions::{SeenSession, SeenSessions};
 pub use target_group::{
     Algorithm, Balance, ClientCertificate, ForwardAction, HealthCheck, Outstanding, ProtocolVersion, STICKINESS_COOKIES, Stickiness,
     StickinessType, Sticky, Target, TargetAddress, TargetGroup, TargetTimeouts, TargetTls, Wanted, WeightedTargetGroup,
@@ -110,6 +112,7 @@ impl Gateway {
         if let Some(authentication) = Arc::get_mut(&mut self.authentication) {
             authentication.ended = old.authentication.ended.clone();
             authentication.finished_logins = old.authentication.finished_logins.clone();
+            authentication.used_logout_tokens = old.authentication.used_logout_tokens.clone();
         }
         self.known = old.known.clone();
         self.renewals = old.renewals.clone();
@@ -124,6 +127,12 @@ impl Gateway {
     #[must_use]
     pub fn has_endpoint(&self, listener: &ListenerRules, request: &RequestView<'_>) -> bool {
         endpoints::find(self, listener, request).is_some()
+    }
+
+    /// How much of a request's body the gateway itself wants to read; `None` where it is none of its business.
+    #[must_use]
+    pub fn wants_body(&self, listener: &ListenerRules, request: &RequestView<'_>) -> Option<usize> {
+        endpoints::find(self, listener, request)?.wants_body(request)
     }
 
     /// Whether a cookie is the gateway's own.

@@ -143,11 +143,13 @@ async fn authenticate(rule: &RuleActions, exchange: &mut Exchange<'_>) -> Result
             let over = Presented::Expired(session.id);
             return challenge_for(authenticate, &over, reason, exchange).await.map(|()| None);
         }
+        Err(NotCurrent::Ended) => return challenge(authenticate, &Presented::Ended(Ending::SignedOut), exchange).await.map(|()| None),
         Err(NotCurrent::Record(error)) => return Err(exchange.refuse(reply::for_session_record(error), None)),
     };
     if let Err(found) = authenticate.requirements.judge(&known.identity.claims, exchange.now) {
         return step_up::challenge(authenticate, &known.identity, found, exchange).await.map(|()| None);
     }
+    known.is_seen(exchange.now);
     exchange.record.outcome = Some("session");
     exchange.record.note_person(&known.identity);
     Ok(Some(known))

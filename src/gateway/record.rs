@@ -29,6 +29,8 @@ pub struct Record {
     pub token: Option<TokenEvent>,
     /// Whether it had been judged before.
     pub token_was_known: Option<bool>,
+    /// What became of a logout token.
+    pub logout_token: Option<TokenEvent>,
     /// What the rule's policy said; `None` where it was not asked.
     pub authorized: Option<Authorized>,
     /// Whether the person of a session was still in memory.

@@ -4,7 +4,9 @@ use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
 use super::pages::PageContext;
 use super::{AuthenticationEvent, Gateway, Record, Reply, TransformError};
-use crate::authentication::{BearerError, CallbackError, IdTokenFailure, Insufficient, LoginError, ProviderClientError};
+use crate::authentication::{
+    BackchannelLogoutError, BearerError, CallbackError, IdTokenFailure, Insufficient, LoginError, ProviderClientError,
+};
 use crate::authorization::{Failure, Refusal, Why};
 use crate::identity_headers::HeaderError;
 use crate::message::{Malformed, shows_page};
@@ -308,6 +310,29 @@ pub(super) fn for_callback(error: &CallbackError) -> Verdict {
         }
         CallbackError::Cookie(cause) => unhandled(cause),
         CallbackError::Entropy(cause) => unhandled(cause),
+    }
+}
+
+/// What a provider's page embeds does not say whose session it means.
+#[must_use]
+pub(super) fn bad_logout_request(why: &'static str) -> Verdict {
+    Verdict::new(400, "bad_request", "AuthInvalidLogoutRequest", &why)
+}
+
+/// A logout request of a provider. Where its keys cannot be had, nobody has been signed out, and it may try again.
+#[must_use]
+pub(super) fn for_backchannel_logout(error: &BackchannelLogoutError) -> Verdict {
+    let refused = |reason| Verdict::new(400, "bad_request", reason, error);
+    let later = |verdict| Verdict { status: 503, event: None, ..verdict };
+    match error {
+        BackchannelLogoutError::Request(_) => refused("AuthInvalidLogoutRequest"),
+        BackchannelLogoutError::TooLarge => Verdict::new(413, "too_large", "AuthInvalidLogoutRequest", error),
+        BackchannelLogoutError::Signature(_) => refused("AuthInvalidLogoutToken"),
+        BackchannelLogoutError::Stranger => refused("AuthInvalidLogoutToken"),
+        BackchannelLogoutError::Token(_) => refused("AuthInvalidLogoutToken"),
+        BackchannelLogoutError::Used => refused("AuthUsedLogoutToken"),
+        BackchannelLogoutError::Metadata(cause) => later(provider("AuthDiscoveryRequestTimeout", "AuthDiscoveryRequestFailed", cause)),
+        BackchannelLogoutError::Keys(cause) => later(provider("AuthJwksRequestTimeout", "AuthJwksRequestFailed", cause)),
     }
 }
 

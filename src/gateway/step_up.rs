@@ -41,10 +41,6 @@ pub(super) async fn challenge(
 
 /// How long a connection may go on that has been opened with what was enough then.
 pub(super) fn term(requirements: Option<&AuthenticationRequirements>, known: &Known) -> SessionTerm {
-    let identity = &known.identity;
-    SessionTerm {
-        id: identity.session.as_ref().map(|session| session.id),
-        expires_at: identity.expires_at,
-        sufficient_until: requirements.and_then(|requirements| requirements.until(&identity.claims)),
-    }
+    let sufficient_until = requirements.and_then(|requirements| requirements.until(&known.identity.claims));
+    SessionTerm { sufficient_until, ..known.term() }
 }

@@ -1,5 +1,7 @@
 //! Who somebody is, as far as a provider has vouched for it.
 
+mod marks;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,6 +11,8 @@ use serde_json::{Map, Value};
 use crate::clock::UnixTime;
 use crate::message::hex;
 use crate::secret::Secret;
+
+pub use marks::{Mark, Marks};
 
 /// Names a session. Never leaves the gateway unsealed; logs show a hash.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,11 +39,16 @@ pub struct KnownSession {
     pub id: SessionId,
     /// For the log.
     pub hash: Arc<str>,
+    pub marks: Marks,
 }
 
-impl From<SessionId> for KnownSession {
-    fn from(id: SessionId) -> Self {
-        Self { id, hash: id.hash().into() }
+impl KnownSession {
+    /// `issuer` is the one that has signed the ID token, and `sid` that token's.
+    #[must_use]
+    pub fn new(id: SessionId, (issuer, client_id): (&str, &str), subject: &str, sid: Option<&str>, signed_in_at: UnixTime) -> Self {
+        let hash: Arc<str> = id.hash().into();
+        let marks = Marks::new(&hash, (issuer, client_id), subject, sid, signed_in_at);
+        Self { id, hash, marks }
     }
 }
 

@@ -13,6 +13,7 @@ pub enum Endpoint {
     UserInfo,
     Introspection,
     PushedAuthorization,
+    Revocation,
 }
 
 impl Endpoint {
@@ -25,6 +26,7 @@ impl Endpoint {
             Self::UserInfo => "userinfo",
             Self::Introspection => "introspection",
             Self::PushedAuthorization => "pushed_authorization",
+            Self::Revocation => "revocation",
         }
     }
 
@@ -34,7 +36,7 @@ impl Endpoint {
         match self {
             Self::Keys => crate::tokens::MAX_KEY_SET_BYTES,
             Self::Discovery => 128 * 1024,
-            Self::Token | Self::UserInfo | Self::Introspection | Self::PushedAuthorization => 256 * 1024,
+            Self::Token | Self::UserInfo | Self::Introspection | Self::PushedAuthorization | Self::Revocation => 256 * 1024,
         }
     }
 }

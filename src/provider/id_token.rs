@@ -131,7 +131,7 @@ pub fn verify_claims(token: Verified<Map<String, Value>>, expected: &IdTokenExpe
     Ok(IdTokenClaims { issuer, claims })
 }
 
-fn audience(claims: &Map<String, Value>, client_id: &str) -> Result<(), IdTokenError> {
+pub(super) fn audience(claims: &Map<String, Value>, client_id: &str) -> Result<(), IdTokenError> {
     // An audience beside us is one that we do not trust (§3.1.3.7 rule 3): the token could have been made for it.
     let alone = match claims.get("aud") {
         Some(Value::String(audience)) => audience == client_id,

@@ -50,6 +50,14 @@ impl Issuers {
         &self.first
     }
 
+    /// Every issuer that a token of this provider may name.
+    pub fn of_tokens(&self) -> impl Iterator<Item = String> {
+        let named = std::iter::once(&self.first).chain(&self.others).filter(|issuer| !issuer.contains(TENANT)).map(ToString::to_string);
+        let templates = std::iter::once(&self.first).chain(&self.others).filter(|issuer| issuer.contains(TENANT));
+        let of_tenants = templates.flat_map(|issuer| self.tenants.iter().map(move |tenant| issuer.replace(TENANT, tenant)));
+        named.chain(of_tenants).chain(self.aliases.iter().map(ToString::to_string))
+    }
+
     /// Whether only its metadata tells which of them a provider calls itself.
     #[must_use]
     pub fn are_several(&self) -> bool {
@@ -132,6 +140,7 @@ mod tests {
         assert!(of(&at(OURS), Some(OURS), None));
         assert!(of(&at(OURS), Some(OURS), Some(SHARED)));
         assert!(of(&at(OURS), Some(OURS), Some(&at(OURS))));
+        assert_eq!(issuers.of_tokens().collect::<Vec<_>>(), [at(OURS)]);
         assert!(!of(&at(OTHER), Some(OTHER), None), "another tenant");
         assert!(!of(&at(OTHER), Some(OURS), None), "another tenant's issuer with our tenant's id");
         assert!(!of(&at(OURS), Some(OTHER), None), "our issuer with another tenant's id");

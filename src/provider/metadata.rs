@@ -60,6 +60,7 @@ pub struct Endpoints {
     pub end_session: Option<String>,
     pub introspection: Option<String>,
     pub pushed_authorization: Option<String>,
+    pub revocation: Option<String>,
 }
 
 impl Endpoints {
@@ -84,6 +85,8 @@ pub struct ProviderMetadata {
     /// RFC 9126.
     pub pushed_authorization_endpoint: Option<String>,
     pub requires_pushed_requests: bool,
+    /// RFC 7009.
+    pub revocation_endpoint: Option<String>,
     /// The provider says that its authorization responses carry `iss` (RFC 9207 §3), so one without is refused.
     pub sends_iss: bool,
     /// `None`: it does not say. It may know others beside.
@@ -140,6 +143,7 @@ impl ProviderMetadata {
             end_session_endpoint: find(&endpoints.end_session, "end_session_endpoint")?,
             introspection_endpoint: find(&endpoints.introspection, "introspection_endpoint")?,
             pushed_authorization_endpoint: find(&endpoints.pushed_authorization, "pushed_authorization_request_endpoint")?,
+            revocation_endpoint: find(&endpoints.revocation, "revocation_endpoint")?,
             requires_pushed_requests: document.get("require_pushed_authorization_requests") == Some(&Value::Bool(true)),
             acr_values_supported: document
                 .get("acr_values_supported")

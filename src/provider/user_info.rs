@@ -50,5 +50,6 @@ pub fn merge(id_token: &mut Map<String, Value>, user_info: Map<String, Value>) {
 }
 
 /// `iss`, `aud` and `exp` of a user-info document are not the person's. How and when somebody signed in is a fact of this login, which
-/// only the ID token proves: a person may be able to edit what user info says of them, and would raise themselves to any `acr`.
-const OF_THE_ID_TOKEN: [&str; 8] = ["iss", "aud", "exp", "iat", "nonce", "acr", "amr", "auth_time"];
+/// only the ID token proves: a person may be able to edit what user info says of them, and would raise themselves to any `acr`. So
+/// is `sid`, by which the provider ends sessions.
+const OF_THE_ID_TOKEN: [&str; 9] = ["iss", "aud", "exp", "iat", "nonce", "acr", "amr", "auth_time", "sid"];

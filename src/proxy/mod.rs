@@ -26,7 +26,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::gateway::{Exchange, Gateway, handle};
+use crate::gateway::{Body, Exchange, Gateway, handle};
 use crate::secret::Entropy;
 use crate::telemetry::{AccessLog, Metrics};
 use context::{Ledger, RequestContext};
@@ -69,13 +69,19 @@ impl ProxyHttp for Proxy {
             writing::write(session, context, reply).await?;
             return Ok(true);
         }
+        let wanted = reading::view(session, context, &gateway).and_then(|(request, listener)| gateway.wants_body(listener, &request));
+        let body = match wanted {
+            Some(limit) => reading::body(session, limit).await,
+            None => Body::Unread,
+        };
         let record = std::mem::take(&mut context.record);
         let Some((request, listener)) = reading::view(session, context, &gateway) else {
             return Err(Error::explain(pingora::ErrorType::InternalError, "a connection without a listener"));
         };
         let started = Instant::now();
         let connection = reading::unshared_connection(context, listener);
-        let mut exchange = Exchange { gateway: &gateway, listener, request: &request, now, record, connection, set_cookies: Vec::new() };
+        let mut exchange =
+            Exchange { gateway: &gateway, listener, request: &request, now, body, record, connection, set_cookies: Vec::new() };
         let decision = handle(&mut exchange).await;
         let mut record = exchange.record;
         if record.masks_query || record.outcome == Some("redirected") {

@@ -1,11 +1,15 @@
 //! From pingora's request to `RequestView`: the one place where a request is made unambiguous, before any rule sees it.
 
-use http::header::HOST;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use http::header::{CONTENT_LENGTH, EXPECT, HOST};
 use http::{HeaderMap, Method, Version};
 use pingora::proxy::Session;
+use tokio::time::timeout;
 
 use super::context::RequestContext;
-use crate::gateway::{Gateway, ListenerRules, Reply, Visitor, for_malformed};
+use crate::gateway::{Body, Gateway, ListenerRules, Reply, Visitor, for_malformed};
 use crate::identity_headers::{ForwardedFor, trace_id};
 use crate::message::{Authority, ConnectionInfo, MAX_HEADER_BYTES, Malformed, RequestTarget, RequestView, inspect_head};
 use crate::secret::Entropy;
@@ -95,6 +99,34 @@ pub(super) fn unshared_connection<'a>(context: &'a RequestContext, listener: &Li
     let is_proxy = listener.trusted_proxies.iter().any(|network| network.contains(&connection.peer.ip()));
     (!is_proxy).then_some(connection)
 }
+
+/// The body of a request to an endpoint of the gateway's own, at most `limit` bytes of it and not for long: nobody has signed in yet.
+pub(super) async fn body(session: &mut Session, limit: usize) -> Body {
+    let headers = &session.req_header().headers;
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Body::TooLarge;
+    }
+    let waits = headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    timeout(BODY_TIMEOUT, read_body(session, limit, waits)).await.unwrap_or(Body::Broken)
+}
+
+async fn read_body(session: &mut Session, limit: usize, waits: bool) -> Body {
+    if waits && session.downstream_session.write_continue_response().await.is_err() {
+        return Body::Broken;
+    }
+    let mut body = BytesMut::new();
+    loop {
+        match session.downstream_session.read_request_body().await {
+            Ok(Some(piece)) if body.len() + piece.len() > limit => return Body::TooLarge,
+            Ok(Some(piece)) => body.extend_from_slice(&piece),
+            Ok(None) => return Body::Whole(body.freeze()),
+            Err(_) => return Body::Broken,
+        }
+    }
+}
+
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The answer to a request that has no view.
 pub(super) fn refuse(session: &Session, context: &mut RequestContext, error: Malformed) -> Reply {

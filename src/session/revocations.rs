@@ -3,15 +3,25 @@
 //! With `store: cookie` this is the memory of one instance; it holds only endings, never sessions, so an unfinished
 //! login or a signed-in person costs nothing here.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use crate::identity::SessionId;
+use crate::clock::UnixTime;
+use crate::identity::{Mark, Marks, SessionId};
 
-/// Sessions ended by a logout or replaced by a new login, until they would have ended by themselves.
+/// Sessions ended by a logout or replaced by a new login, until they would have ended by themselves. A clone knows the same.
 #[derive(Debug, Clone)]
-pub struct EndedSessions(Cache<SessionId, Ending>);
+pub struct EndedSessions {
+    by_id: Cache<SessionId, Ending>,
+    /// Until when those have signed in that are ended.
+    by_mark: Cache<Mark, UnixTime>,
+    /// Where nobody has ever ended a session in this way, requests do not pay for looking.
+    has_marks: Arc<AtomicBool>,
+}
 
 /// Why a session ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,23 +34,46 @@ pub enum Ending {
 impl EndedSessions {
     #[must_use]
     pub fn new() -> Self {
-        Self(Cache::builder().max_capacity(MAX_ENDED).time_to_live(LONGEST_SESSION).build())
+        Self { by_id: memory(), by_mark: memory(), has_marks: Arc::default() }
     }
 
-    pub fn end(&self, session: SessionId, ending: Ending) {
-        self.0.insert(session, ending);
+    /// True for the first caller only.
+    pub fn end(&self, session: SessionId, ending: Ending) -> bool {
+        self.by_id.entry(session).or_insert_with(|| ending).is_fresh()
     }
 
     /// `None`: it goes on.
     #[must_use]
     pub fn ending(&self, session: SessionId) -> Option<Ending> {
-        self.0.get(&session)
+        self.by_id.get(&session)
     }
 
     #[must_use]
     pub fn has_ended(&self, session: SessionId) -> bool {
-        self.0.contains_key(&session)
+        self.by_id.contains_key(&session)
     }
+
+    /// Ends every session with this mark that was signed in no later than `until`, whether or not it has been seen here.
+    pub fn end_marked(&self, mark: Mark, until: UnixTime) {
+        self.by_mark.entry(mark).and_upsert_with(|before| before.map_or(until, |before| before.into_value().max(until)));
+        self.has_marks.store(true, Ordering::Release);
+    }
+
+    #[must_use]
+    pub fn has_ended_by(&self, marks: &Marks) -> bool {
+        let is_ended = |mark| self.by_mark.get(&mark).is_some_and(|until| marks.signed_in_at <= until);
+        self.has_marks.load(Ordering::Acquire) && marks.all().into_iter().any(is_ended)
+    }
+}
+
+/// The oldest falls out first. By moka's default a memory that is full would rather not learn anything new, and a session just ended
+/// would live on.
+fn memory<K, V>() -> Cache<K, V>
+where
+    K: std::hash::Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    Cache::builder().max_capacity(MAX_ENDED).time_to_live(LONGEST_SESSION).eviction_policy(EvictionPolicy::lru()).build()
 }
 
 impl Default for EndedSessions {
@@ -57,7 +90,7 @@ impl UsedOnce {
     /// Remembers each for `lifetime`.
     #[must_use]
     pub fn new(lifetime: Duration) -> Self {
-        Self(Cache::builder().max_capacity(MAX_USED).time_to_live(lifetime).build())
+        Self(Cache::builder().max_capacity(MAX_USED).time_to_live(lifetime).eviction_policy(EvictionPolicy::lru()).build())
     }
 
     /// True for the first caller only, also when two come at the same moment.
@@ -73,7 +106,7 @@ impl UsedOnce {
     }
 }
 
-/// A seventh of a gigabyte when full; the oldest endings fall out first.
+/// Each of the two a seventh of a gigabyte when full.
 const MAX_ENDED: u64 = 1_000_000;
 const MAX_USED: u64 = 1_000_000;
 const LONGEST_SESSION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -83,6 +116,35 @@ mod tests {
     use std::sync::Barrier;
 
     use super::*;
+
+    fn marks(subject: &str, sid: Option<&str>, signed_in_at: u64) -> Marks {
+        Marks::new("0123456789abcdef", ("https://op", "client"), subject, sid, UnixTime(signed_in_at))
+    }
+
+    #[test]
+    fn a_mark_ends_those_that_have_it_and_signed_in_before() {
+        let ended = EndedSessions::new();
+        let alice = Mark::subject("https://op", "client", "alice");
+        assert!(!ended.has_ended_by(&marks("alice", None, 5)));
+        ended.end_marked(alice, UnixTime(10));
+        ended.end_marked(alice, UnixTime(7));
+        assert!(ended.has_ended_by(&marks("alice", None, 10)) && ended.has_ended_by(&marks("alice", Some("s"), 1)));
+        assert!(!ended.has_ended_by(&marks("alice", None, 11)), "signed in again");
+        assert!(!ended.has_ended_by(&marks("bob", None, 5)));
+        ended.end_marked(Mark::provider_session("https://op", "client", "s"), UnixTime(20));
+        assert!(ended.has_ended_by(&marks("bob", Some("s"), 20)) && !ended.has_ended_by(&marks("bob", Some("t"), 20)));
+    }
+
+    #[test]
+    fn a_full_memory_forgets_the_oldest_and_learns_the_newest() {
+        let cache: Cache<u64, ()> = Cache::builder().max_capacity(100).eviction_policy(EvictionPolicy::lru()).build();
+        for id in 0..1000 {
+            cache.insert(id, ());
+            cache.run_pending_tasks();
+            assert!(cache.contains_key(&id), "{id}");
+        }
+        assert!(!cache.contains_key(&0));
+    }
 
     #[test]
     fn one_of_many_at_the_same_moment_is_the_first() {

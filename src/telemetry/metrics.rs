@@ -20,6 +20,7 @@ pub struct Metrics {
     authorize: IntCounterVec,
     claims_too_large: IntCounter,
     jwt_validation: IntCounterVec,
+    logout_tokens: IntCounterVec,
     token_cache: IntCounterVec,
     auth_refresh: IntCounterVec,
     jwks_refresh: IntCounterVec,
@@ -31,6 +32,7 @@ pub struct Metrics {
     certificate_expiry: GaugeVec,
     session_cache: IntCounterVec,
     sessions_revoked: IntCounter,
+    token_revocations: IntCounterVec,
     dropped_log_lines: Gauge,
     config_reloads: IntCounterVec,
 }
@@ -87,6 +89,7 @@ impl Metrics {
             )?,
             claims_too_large,
             jwt_validation: counters("jwt_validation_total", "Bearer tokens that were judged", &["result", "reason"])?,
+            logout_tokens: counters("logout_tokens_total", "Back-channel logout requests", &["result", "reason"])?,
             token_cache: counters("token_cache_total", "Bearer tokens that had, or had not, been judged before", &["result"])?,
             auth_refresh: counters("auth_refresh_total", "Sessions that were given new tokens, or could not be", &["result"])?,
             jwks_refresh: counters("jwks_refresh_total", "Attempts to fetch a key set", &["result"])?,
@@ -103,6 +106,11 @@ impl Metrics {
             )?,
             config_reloads: counters("config_reloads_total", "Attempts to reload the configuration", &["result"])?,
             sessions_revoked,
+            token_revocations: counters(
+                "token_revocations_total",
+                "Tokens that providers were asked to revoke",
+                &["identity_provider", "result"],
+            )?,
             dropped_log_lines,
             registry,
         })
@@ -115,12 +123,13 @@ impl Metrics {
         let rule = record.rule.as_deref().unwrap_or("none");
         self.requests.with_label_values(&[entry.listener.as_str(), rule, class]).inc();
         self.request_duration.observe(entry.elapsed.as_secs_f64());
-        if let Some(event) = record.token {
+        for (counter, event) in [(&self.jwt_validation, record.token), (&self.logout_tokens, record.logout_token)] {
             let (result, reason) = match event {
-                TokenEvent::Success => ("success", ""),
-                TokenEvent::Failure => ("failure", record.error_reason.unwrap_or("unknown")),
+                Some(TokenEvent::Success) => ("success", ""),
+                Some(TokenEvent::Failure) => ("failure", record.error_reason.unwrap_or("unknown")),
+                None => continue,
             };
-            self.jwt_validation.with_label_values(&[result, reason]).inc();
+            counter.with_label_values(&[result, reason]).inc();
         }
         if let Some(known) = record.token_was_known {
             self.token_cache.with_label_values(&[if known { "hit" } else { "miss" }]).inc();
@@ -159,6 +168,16 @@ impl Metrics {
             self.jwks_fetched_at.with_label_values(&[provider]).set(seconds(now));
             self.jwks_age.with_label_values(&[provider]).set(0.0);
         }
+    }
+
+    /// Sessions were ended by somebody who is not a request.
+    pub fn sessions_revoked(&self, count: u64) {
+        self.sessions_revoked.inc_by(count);
+    }
+
+    /// A provider was asked to revoke a token.
+    pub fn token_revocation(&self, provider: &str, is_good: bool) {
+        self.token_revocations.with_label_values(&[provider, if is_good { "success" } else { "failure" }]).inc();
     }
 
     pub fn connect_error(&self, target_group: &str) {

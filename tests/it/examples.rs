@@ -56,6 +56,7 @@ fn folder_of(example: &str) -> tempfile::TempDir {
     for name in ["client-secret", "cognito-client-secret"] {
         write_secret(&root.join("config").join(name), b"of a file\n");
     }
+    write_secret(&root.join("config/admin.token"), b"a-token-of-32-characters-or-more\n");
     folder
 }
 

@@ -4,11 +4,13 @@
 
 mod support;
 
+mod admin_sessions;
 mod alb_behaviours;
 mod authorization_request;
 mod authorization_response;
 mod authorize;
 mod authorize_configuration;
+mod backchannel_logout;
 mod bearer_tokens;
 mod behind_proxy;
 mod choose_provider;
@@ -21,6 +23,7 @@ mod explain;
 mod failing_targets;
 mod forwarded_headers;
 mod framing;
+mod frontchannel_logout;
 mod http2_requests;
 mod http2_targets;
 mod id_token_claims;
@@ -57,6 +60,7 @@ mod session_shards;
 mod session_time;
 mod sessions;
 mod sign_out;
+mod sign_out_at_provider;
 mod start;
 mod step_up;
 mod step_up_configuration;

@@ -10,7 +10,8 @@ use serde_json::json;
 use crate::support::World;
 use crate::support::certificates::{APP, certificates};
 use crate::support::client::{Browser, NAVIGATE, connect};
-use crate::support::oracles::sign_in;
+use crate::support::logout_token::{deliver, token_of};
+use crate::support::oracles::{sign_in, sign_in_as};
 use crate::support::raw_target::{head, target};
 use crate::support::wire::Wire;
 
@@ -106,6 +107,22 @@ fn w02_endless_answers_end_when_their_session_is_signed_out() {
         assert_eq!(line["subject"], "alice", "{line}");
     }
     // Nobody else notices.
+    others.until(b"tick\n").unwrap();
+}
+
+#[test]
+fn w02_endless_answer_ends_when_the_provider_signs_its_person_out() {
+    let world = world();
+    let (alice, mut bob) = (signed_in(&world), world.browser());
+    sign_in_as(&world, &mut bob, "/", "bob");
+    let mut wire = opened(&world, &alice, "/quiet");
+    let mut others = opened(&world, &bob, "/events");
+    assert_eq!(deliver(&world, &token_of(&world, &json!({"sub": "alice"}))).status(), 200);
+    let since = Instant::now();
+    wire.read_timeout(Duration::from_secs(8));
+    wire.rest();
+    assert!(since.elapsed() < Duration::from_secs(5), "ended after {:?}", since.elapsed());
+    assert_eq!(line(&world, "/quiet")["error_reason"], "AuthEndedSession");
     others.until(b"tick\n").unwrap();
 }
 

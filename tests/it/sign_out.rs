@@ -1,8 +1,11 @@
 //! S12, S24, L12, L15: the end of a session.
 
+use std::time::Duration;
+
 use crate::support::World;
 use crate::support::answer::Answer;
 use crate::support::client::{Browser, NAVIGATE, parameter};
+use crate::support::gateway::eventually;
 use crate::support::oracles::{assert_signed_in, is_signed_out, sign_in};
 use crate::support::wire::Response;
 
@@ -76,6 +79,19 @@ fn l15_signing_out_works_in_every_state() {
     assert!(matches!(down.status(), 200 | 302), "provider down: {down}");
     world.provider.reset();
     assert!(is_signed_out(&world, &mut browser));
+}
+
+#[test]
+fn l15_expired_session_is_signed_out_too() {
+    let world = World::start_with(|plan| plan.authentication()["session_timeout"] = serde_json::json!("1s"));
+    let mut browser = world.browser();
+    sign_in(&world, &mut browser, "/");
+    let kept = browser.session();
+    assert!(eventually(Duration::from_secs(5), || is_signed_out(&world, &mut browser.copy())), "it does not expire");
+    assert_eq!(browser.session(), kept);
+    let response = sign_out(&mut browser, "same-origin");
+    assert!(matches!(response.status(), 200 | 302), "{response}");
+    assert!(browser.session().is_empty(), "the cookies stay");
 }
 
 #[test]

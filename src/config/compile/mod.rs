@@ -20,7 +20,6 @@ mod tokens;
 mod transforms;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,14 +28,14 @@ pub use authenticate::OWN_PARAMETERS;
 pub use certificates::ServerCertificate;
 pub(super) use context::Context;
 pub use listeners::{ListenerLimits, ListenerSettings};
-pub use settings::{AccessLogSettings, LogSettings};
+pub use settings::{AccessLogSettings, AdminSettings, LogSettings};
 
 use super::raw::Root;
 use super::report::{Fault, Faults};
 use crate::authentication::{Authenticate, Authentication, KeySource, LOGIN_LIFETIME, ProviderClient};
 use crate::clock::UnixTime;
 use crate::gateway::{ClientCertificate, Gateway, KnownSessions, KnownTokens, Renewals, RuleActions};
-use crate::provider::Provider;
+use crate::provider::{LOGOUT_TOKEN_LIFETIME, Provider};
 use crate::secret::Entropy;
 use crate::session::{EndedSessions, Sealer, SessionCookie, UsedOnce};
 use crate::tokens::Verifier;
@@ -63,7 +62,7 @@ pub struct Compiled {
     pub listeners: Vec<ListenerSettings>,
     /// Names of the providers, for metrics.
     pub providers: Vec<Arc<str>>,
-    pub admin: Option<SocketAddr>,
+    pub admin: Option<AdminSettings>,
     pub access_log: AccessLogSettings,
     pub log: LogSettings,
     pub drain_timeout: Duration,
@@ -86,7 +85,7 @@ pub(super) fn compile(
     let pages = settings::pages(&mut context, root.pages.as_ref());
     let headers = settings::identity_headers(&mut context, root.identity_headers.as_ref(), entropy);
     let keys = sessions::keys(&mut context, root.sessions.as_ref());
-    let admin = root.admin.as_ref().and_then(|admin| context.address(&admin.address));
+    let admin = root.admin.as_ref().and_then(|admin| settings::admin(&mut context, admin));
     let access_log = settings::access_log(&context, root.access_log.as_ref());
     let log = settings::log(root.log.as_ref());
     let names = actions::Names { providers: root.identity_providers.names.clone(), groups: root.target_groups.names.clone() };
@@ -128,6 +127,7 @@ pub(super) fn compile(
             verifier: Verifier::default(),
             ended: EndedSessions::new(),
             finished_logins: UsedOnce::new(LOGIN_LIFETIME),
+            used_logout_tokens: UsedOnce::new(LOGOUT_TOKEN_LIFETIME),
             callback_path: format!("{}/idpresponse", endpoints.prefix),
             needs_access_token: headers.access_token,
         }),

@@ -230,6 +230,7 @@ fn endpoints(context: &mut Context<'_>, raw: &IdentityProvider, urls: UrlPolicy)
         end_session: check(&raw.end_session_endpoint),
         pushed_authorization: check(&raw.pushed_authorization_request_endpoint),
         introspection: check(&raw.introspection_endpoint),
+        revocation: check(&raw.revocation_endpoint),
     };
     sound.then_some(endpoints)
 }
@@ -243,5 +244,6 @@ fn over(under: Endpoints, set: Endpoints) -> Endpoints {
         end_session: set.end_session.or(under.end_session),
         pushed_authorization: set.pushed_authorization.or(under.pushed_authorization),
         introspection: set.introspection.or(under.introspection),
+        revocation: set.revocation.or(under.revocation),
     }
 }

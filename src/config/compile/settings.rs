@@ -1,6 +1,7 @@
 //! The small sections: identity headers, endpoints, pages, logs.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::context::Context;
@@ -10,7 +11,7 @@ use crate::config::reader::Located;
 use crate::config::report::Fault;
 use crate::gateway::{Pages, SITUATIONS};
 use crate::identity_headers::{ClaimHeader, ProtectedHeaders, Signer, SigningKey};
-use crate::secret::Entropy;
+use crate::secret::{Entropy, Secret};
 
 pub(super) struct Endpoints {
     pub(super) prefix: String,
@@ -142,6 +143,40 @@ fn read_template(context: &mut Context<'_>, at: &Located<String>, path: &std::pa
         Err(error) => context.error(at, format!("{stem}.html: {error}")),
     }
 }
+
+/// Of the admin address.
+#[derive(Debug, Clone)]
+pub struct AdminSettings {
+    pub address: SocketAddr,
+    pub token: Option<Secret<String>>,
+}
+
+impl PartialEq for AdminSettings {
+    fn eq(&self, other: &Self) -> bool {
+        self.address == other.address && self.token.as_ref().map(Secret::expose) == other.token.as_ref().map(Secret::expose)
+    }
+}
+
+pub(super) fn admin(context: &mut Context<'_>, raw: &raw::Admin) -> Option<AdminSettings> {
+    let address = context.address(&raw.address);
+    let token = match &raw.token {
+        None => None,
+        Some(at) => {
+            let token = context.secret(&at.value)?;
+            let count = token.expose().chars().count();
+            // It is guessed at over the network by whoever reaches the address.
+            if count < MIN_TOKEN || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+                let message = format!("the token has {count} characters; at least {MIN_TOKEN} of visible ASCII are needed");
+                context.error_hint(at, message, "make one with: head -c 32 /dev/urandom | base64 > admin.token");
+                return None;
+            }
+            Some(token)
+        }
+    };
+    Some(AdminSettings { address: address?, token })
+}
+
+const MIN_TOKEN: usize = 32;
 
 /// Of the access log.
 #[derive(Debug, Clone, PartialEq, Eq)]

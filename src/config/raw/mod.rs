@@ -196,12 +196,13 @@ section! {
 }
 
 section! {
-    /// Health and metrics.
+    /// Health, metrics, sessions.
     pub struct Admin {
         /// IP address and port; for the loopback interface or a private network.
         address: Located<String>,
+        /// Who brings it as a bearer token may see and end sessions. Without it: programs on this machine, if the address is loopback.
+        token: Option<Located<Secret>>,
     }
-    later: ["token"]
 }
 
 section! {

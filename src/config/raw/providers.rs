@@ -44,6 +44,8 @@ section! {
         pushed_authorization_request_endpoint: Option<Located<String>>,
         /// Where opaque bearer tokens are asked about (RFC 7662). Wins over discovery.
         introspection_endpoint: Option<Located<String>>,
+        /// Where tokens are revoked when somebody signs out (RFC 7009). Wins over discovery.
+        revocation_endpoint: Option<Located<String>>,
         /// oidc: tenants (GUIDs) that may sign in, where the issuer is one of many tenants: Entra ID's common, organizations or {tenantid}.
         allowed_tenants: Vec<Located<String>>,
         /// oidc: Google's hd: only accounts of these organisations may sign in.
@@ -69,7 +71,6 @@ section! {
         /// cognito: stands in for the regional host and, if it serves them, the hosted pages: an emulator, a VPC endpoint.
         endpoint: Option<Located<String>>,
     }
-    later: ["revocation_endpoint"]
 }
 
 words! {

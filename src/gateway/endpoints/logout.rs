@@ -24,16 +24,20 @@ pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
     exchange.record.outcome = Some("signed_out");
     exchange.record.session = Some(hash.into());
     exchange.record.identity_provider = Some(authenticate.provider.name.clone());
-    let person = gateway.known.identity(authenticate, first).ok();
+    let people: Vec<_> = sessions.iter().map(|(way, session)| gateway.known.identity(way, session).ok()).collect();
+    let person = people.first().cloned().flatten();
     for (_, session) in &sessions {
-        gateway.authentication.ended.end(session.id, Ending::SignedOut);
+        exchange.record.revoked += u64::from(gateway.authentication.ended.end(session.id, Ending::SignedOut));
         gateway.known.forget(session.id);
-        exchange.record.revoked += 1;
     }
     let elsewhere = match &person {
         Some(person) => at_provider(authenticate, person, wanted.as_deref(), exchange).await,
         None => None,
     };
+    for ((way, session), person) in sessions.iter().zip(&people) {
+        let identity = person.as_ref().map(|person| &person.identity);
+        gateway.authentication.revoke_tokens(way, session, identity, exchange.now);
+    }
     let reply = match elsewhere.or(wanted) {
         Some(location) => Reply::redirect(if *request.method == http::Method::POST { 303 } else { 302 }, &location),
         None => signed_out(exchange),

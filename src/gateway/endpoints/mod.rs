@@ -1,6 +1,8 @@
 //! The gateway's own paths, on every listener that signs people in (docs/configuration.md, Endpoints).
 
+mod backchannel_logout;
 mod callback;
+mod frontchannel_logout;
 mod keys;
 pub(super) mod login;
 mod logout;
@@ -20,10 +22,19 @@ pub(super) enum Endpoint<'a> {
     IdpResponse,
     Login,
     Logout,
+    BackchannelLogout,
+    FrontchannelLogout,
     Key(&'a str),
     JwksJson,
     Session,
     ProtectedResource(&'a ProtectedResource),
+}
+
+impl Endpoint<'_> {
+    /// See `Gateway::wants_body`.
+    pub(super) fn wants_body(self, request: &RequestView<'_>) -> Option<usize> {
+        (self == Endpoint::BackchannelLogout && *request.method == http::Method::POST).then_some(backchannel_logout::MAX_BODY_BYTES)
+    }
 }
 
 /// By exact path: a spelling that a laxer program would read as one of ours is just a path to the rules.
@@ -37,6 +48,8 @@ pub(super) fn find<'a>(gateway: &Gateway, listener: &'a ListenerRules, request: 
         own if own.starts_with("/idpresponse/") => Endpoint::IdpResponse,
         "/login" => Endpoint::Login,
         "/logout" => Endpoint::Logout,
+        "/backchannel_logout" => Endpoint::BackchannelLogout,
+        "/frontchannel_logout" => Endpoint::FrontchannelLogout,
         "/jwks.json" => Endpoint::JwksJson,
         "/session" => Endpoint::Session,
         _ => Endpoint::Key(path.strip_prefix("/keys/")?),
@@ -46,17 +59,18 @@ pub(super) fn find<'a>(gateway: &Gateway, listener: &'a ListenerRules, request: 
 
 pub(super) async fn serve(endpoint: Endpoint<'_>, exchange: &mut Exchange<'_>) -> Reply {
     exchange.record.actions.push("authenticate");
-    exchange.record.masks_query = matches!(endpoint, Endpoint::IdpResponse | Endpoint::Logout);
+    exchange.record.masks_query = matches!(endpoint, Endpoint::IdpResponse | Endpoint::Logout | Endpoint::FrontchannelLogout);
     let method = exchange.request.method.as_str();
     let allowed = match endpoint {
-        Endpoint::IdpResponse | Endpoint::Login => method == "GET",
+        Endpoint::IdpResponse | Endpoint::Login | Endpoint::FrontchannelLogout => method == "GET",
         Endpoint::Logout => matches!(method, "GET" | "POST"),
+        Endpoint::BackchannelLogout => method == "POST",
         Endpoint::Key(_) | Endpoint::JwksJson | Endpoint::Session | Endpoint::ProtectedResource(_) => matches!(method, "GET" | "HEAD"),
     };
     if !allowed {
         return exchange.refuse(reply::for_malformed(Malformed::Method), None);
     }
-    if exchange.request.scheme == Scheme::Http {
+    if exchange.request.scheme == Scheme::Http && endpoint != Endpoint::BackchannelLogout {
         // Cookies are `Secure`, and a code is not redeemed that came in the clear (threat F23).
         return Reply::redirect(302, &exchange.request.https_url());
     }
@@ -64,6 +78,8 @@ pub(super) async fn serve(endpoint: Endpoint<'_>, exchange: &mut Exchange<'_>) -
         Endpoint::IdpResponse => callback::serve(exchange).await,
         Endpoint::Login => login::serve(exchange).await,
         Endpoint::Logout => logout::serve(exchange).await,
+        Endpoint::BackchannelLogout => backchannel_logout::serve(exchange).await,
+        Endpoint::FrontchannelLogout => frontchannel_logout::serve(exchange).await,
         Endpoint::Key(kid) => keys::pem(kid, exchange),
         Endpoint::JwksJson => keys::jwks(exchange.gateway),
         Endpoint::Session => session::serve(exchange),
@@ -92,12 +108,15 @@ fn beginner<'a>(listener: &'a ListenerRules, login: &LoginState) -> Option<&'a A
 
 /// Sessions of this listener's rules that the browser holds: one for each cookie name and provider.
 fn sessions<'a>(exchange: &Exchange<'a>) -> impl Iterator<Item = (&'a Arc<Authenticate>, OpenedSession)> + use<'a> {
-    let (authentication, headers, now) = (&exchange.gateway.authentication, exchange.request.headers, exchange.now);
+    let (gateway, headers, now) = (exchange.gateway, exchange.request.headers, exchange.now);
+    let authentication = &gateway.authentication;
     let mut seen = Vec::new();
     exchange.listener.authenticating().filter_map(move |authenticate| match authentication.presented(authenticate, headers, now) {
         Presented::Session(session) if !seen.contains(&session.id) => {
             seen.push(session.id);
-            Some((authenticate, session))
+            let known = gateway.known.identity(authenticate, &session);
+            let has_ended = known.is_ok_and(|known| authentication.over(known.term(), now).is_some());
+            (!has_ended).then_some((authenticate, session))
         }
         _ => None,
     })

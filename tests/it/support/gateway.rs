@@ -239,6 +239,22 @@ impl Gateway {
         wire.response("GET").ok()
     }
 
+    /// Any request on the admin address; a `Host` among `lines` replaces our own.
+    pub(crate) fn ask_admin(&self, method: &str, path: &str, lines: &[(&str, &str)]) -> Response {
+        let address = SocketAddr::from(([127, 0, 0, 1], self.admin_port));
+        let mut wire = Wire::plain(TcpStream::connect(address).unwrap());
+        wire.read_timeout(Duration::from_secs(5));
+        let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+        if !lines.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            head.push_str(&format!("Host: {address}\r\n"));
+        }
+        for (name, value) in lines {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        wire.send(format!("{head}\r\n").as_bytes()).unwrap();
+        wire.response(method).unwrap()
+    }
+
     /// Both outputs of the process.
     pub(crate) fn log(&self) -> String {
         read(&self.folder.path().join("gateway.log"))

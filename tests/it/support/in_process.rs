@@ -11,7 +11,7 @@ use vestibule::authentication::{KeySource, ProviderClient, ProviderClientError};
 use vestibule::clients::system_entropy;
 use vestibule::clock::UnixTime;
 use vestibule::config::{Connect, ProviderTls, load_bytes};
-use vestibule::gateway::{Exchange, Gateway, Record, handle};
+use vestibule::gateway::{Body, Exchange, Gateway, Record, handle};
 use vestibule::message::{Authority, RequestTarget, RequestView, Scheme};
 use vestibule::provider::{CallError, Provider, ProviderAnswer, ProviderCall, ProviderMetadata};
 use vestibule::tokens::KeySet;
@@ -55,6 +55,12 @@ impl KeySource for Script {
 
 #[async_trait]
 impl ProviderClient for Script {
+    fn current_metadata(&self) -> Option<Arc<ProviderMetadata>> {
+        Some(self.metadata.clone())
+    }
+
+    fn call_later(&self, _call: ProviderCall) {}
+
     async fn metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderClientError> {
         Ok(self.metadata.clone())
     }
@@ -170,7 +176,8 @@ impl InProcess {
         };
         let gateway = &self.gateway;
         let (listener, record) = (&gateway.listeners[0], Record::default());
-        let mut exchange = Exchange { gateway, listener, request: &request, now, record, connection: None, set_cookies: Vec::new() };
+        let mut exchange =
+            Exchange { gateway, listener, request: &request, now, body: Body::Unread, record, connection: None, set_cookies: Vec::new() };
         let decision = self.runtime.block_on(handle(&mut exchange));
         let reason = exchange.record.error_reason;
         let (status, answered): (_, Vec<(HeaderName, HeaderValue)>) = match decision {

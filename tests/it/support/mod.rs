@@ -11,6 +11,7 @@ pub(crate) mod h2;
 pub(crate) mod h2_target;
 pub(crate) mod in_process;
 pub(crate) mod jose;
+pub(crate) mod logout_token;
 pub(crate) mod nginx;
 pub(crate) mod oracles;
 pub(crate) mod provider;

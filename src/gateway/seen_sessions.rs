@@ -1,0 +1,129 @@
+//! Which sessions this instance has seen, for an operator who has to end one. No token and no claim but the subject.
+//!
+//! The people themselves are forgotten sooner (`known_sessions`). Nothing here proves anything: a session that is not in the list may be
+//! good all the same, and can be ended all the same.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+
+use super::{Gateway, ListenerRules};
+use crate::authentication::SessionTerm;
+use crate::clock::UnixTime;
+use crate::identity::{Identity, KnownSession, Mark, SessionId};
+use crate::session::Ending;
+
+/// One of them.
+#[derive(Debug)]
+pub struct SeenSession {
+    session: KnownSession,
+    pub subject: Arc<str>,
+    /// Its name in the configuration.
+    pub provider: Arc<str>,
+    pub expires_at: UnixTime,
+    last_seen_at: AtomicU64,
+}
+
+impl SeenSession {
+    /// What logs call it.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.session.hash
+    }
+
+    #[must_use]
+    pub fn signed_in_at(&self) -> UnixTime {
+        self.session.marks.signed_in_at
+    }
+
+    #[must_use]
+    pub fn last_seen_at(&self) -> UnixTime {
+        UnixTime(self.last_seen_at.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn is_seen(&self, now: UnixTime) {
+        self.last_seen_at.store(now.0, Ordering::Relaxed);
+    }
+
+    fn term(&self) -> SessionTerm {
+        SessionTerm { id: Some(self.session.id), expires_at: self.expires_at, sufficient_until: None, marks: Some(self.session.marks) }
+    }
+}
+
+/// Bounded by number; those that have come first go first. A clone knows the same.
+#[derive(Clone)]
+pub struct SeenSessions(Cache<SessionId, Arc<SeenSession>>);
+
+impl SeenSessions {
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Cache::builder().max_capacity(MAX_SEEN).time_to_live(LONGEST_SESSION).eviction_policy(EvictionPolicy::lru()).build())
+    }
+
+    /// `None`: a bearer token's.
+    pub(super) fn of(&self, identity: &Identity) -> Option<Arc<SeenSession>> {
+        let session = identity.session.as_ref()?;
+        Some(self.0.get_with(session.id, || {
+            Arc::new(SeenSession {
+                session: session.clone(),
+                subject: identity.subject.clone(),
+                provider: identity.provider.clone(),
+                expires_at: identity.expires_at,
+                last_seen_at: AtomicU64::new(session.marks.signed_in_at.0),
+            })
+        }))
+    }
+
+    fn all(&self) -> impl Iterator<Item = Arc<SeenSession>> {
+        self.0.iter().map(|(_, seen)| seen)
+    }
+}
+
+impl Default for SeenSessions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Gateway {
+    /// Those that are good, the last seen first.
+    #[must_use]
+    pub fn seen_sessions(&self, now: UnixTime) -> Vec<Arc<SeenSession>> {
+        let is_good = |seen: &Arc<SeenSession>| self.authentication.over(seen.term(), now).is_none();
+        let mut sessions: Vec<_> = self.known.seen.all().filter(is_good).collect();
+        sessions.sort_by_cached_key(|seen| (std::cmp::Reverse(seen.last_seen_at()), seen.session.hash.clone()));
+        sessions
+    }
+
+    /// Ends the session that logs call so, also one that has not been seen here. The number of those that had been.
+    pub fn end_session(&self, hash: &str, now: UnixTime) -> usize {
+        // Nobody else has this hash, whatever the clock of the instance that has made the session.
+        self.end_marked(&[Mark::session(hash)], UnixTime(u64::MAX), now)
+    }
+
+    /// Ends all sessions of a person, also those that have not been seen here. The number of those that had been; `None` where no rule
+    /// has such a provider.
+    pub fn end_sessions_of(&self, provider: &str, subject: &str, now: UnixTime) -> Option<usize> {
+        let mut ways = self.listeners.iter().flat_map(ListenerRules::authenticating);
+        let provider = &ways.find(|way| *way.provider.name == *provider)?.provider;
+        let mark = |issuer: String| Mark::subject(&issuer, &provider.client_id, subject);
+        let marks: Vec<Mark> = provider.issuers.of_tokens().map(mark).collect();
+        Some(self.end_marked(&marks, now, now))
+    }
+
+    fn end_marked(&self, marks: &[Mark], until: UnixTime, now: UnixTime) -> usize {
+        let meant = |seen: &Arc<SeenSession>| marks.iter().any(|mark| seen.session.marks.has(*mark));
+        let good = self.seen_sessions(now);
+        for mark in marks {
+            self.authentication.ended.end_marked(*mark, until);
+        }
+        let ended = good.iter().filter(|seen| meant(seen) && self.authentication.ended.end(seen.session.id, Ending::SignedOut));
+        ended.inspect(|seen| self.known.forget(seen.session.id)).count()
+    }
+}
+
+const MAX_SEEN: u64 = 100_000;
+const LONGEST_SESSION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
