@@ -8,6 +8,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value, json};
 
+use super::explained_token::Outcome;
 use super::{AT_FAULT, decision, explained_token, output, past_request};
 use crate::app::{self, Options};
 use crate::authentication::{Authenticate, Decision, OnUnauthenticatedRequest, Presented, decide, is_cors_preflight};
@@ -184,13 +185,6 @@ pub(super) fn explain(question: Question<'_>, gateway: &Arc<Gateway>) -> Result<
         route(rule, permit.filter(|_| rule.tells_target()), &request, gateway, now, &mut explanation)?;
     }
     Ok((explanation, passes.is_some()))
-}
-
-/// Whether a request goes on, and as whom.
-pub(super) enum Outcome {
-    Passes(Option<Box<Identity>>),
-    /// The gateway answers; the explanation says what.
-    Answered,
 }
 
 fn authentication(

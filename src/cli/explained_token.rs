@@ -2,10 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
-use super::explain::Outcome;
 use crate::authentication::{BearerError, Credentials, JwtValidation, credentials, is_cors_preflight};
 use crate::clock::UnixTime;
+use crate::identity::Identity;
 use crate::message::RequestView;
+
+/// Whether a request goes on, and as whom.
+pub(super) enum Outcome {
+    Passes(Option<Box<Identity>>),
+    /// The gateway answers; the explanation says what.
+    Answered,
+}
 
 /// What `jwt_validation` makes of the claims of a token. The signature is taken for granted: there is no token here to verify.
 pub(super) fn explain(

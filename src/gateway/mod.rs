@@ -19,6 +19,7 @@ mod renewals;
 mod reply;
 mod rule;
 mod seen_sessions;
+mod sign_in_challenge;
 mod step_up;
 mod target_group;
 mod transform;

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::known_sessions::Known;
 use super::pages::PageContext;
-use super::{Authorized, Exchange, Record, Reply, RuleActions, pipeline, reply};
+use super::{Authorized, Exchange, Record, Reply, RuleActions, reply, sign_in_challenge};
 use crate::authentication::is_cors_preflight;
 use crate::authorization::{Decision, Facts, Permit, Refusal, authorize};
 use crate::message::shows_page;
@@ -52,7 +52,7 @@ fn refuse(rule: &RuleActions, known: Option<&Known>, refusal: &Refusal, exchange
     exchange.record.authorized = Some(refused("refused", refusal));
     exchange.record.outcome = Some("refused");
     if let (None, Some(authenticate)) = (known, &rule.authenticate) {
-        return pipeline::ask_to_sign_in(authenticate, "AuthMissingCookie", exchange);
+        return sign_in_challenge::ask_to_sign_in(authenticate, "AuthMissingCookie", exchange);
     }
     if known.is_none_or(|known| known.identity.session.is_none()) {
         // A program with a token: there is nobody else to sign in as.
@@ -83,7 +83,7 @@ fn way_out(rule: &RuleActions, exchange: &Exchange<'_>) -> String {
     match rule.authenticate.as_ref().map(|authenticate| &authenticate.provider.logout) {
         Some(LogoutStyle::Cognito | LogoutStyle::Template(_)) => logout,
         Some(LogoutStyle::RpInitiated) | None => {
-            format!("{logout}?return_to={}", utf8_percent_encode(&pipeline::page_of(exchange), NON_ALPHANUMERIC))
+            format!("{logout}?return_to={}", utf8_percent_encode(&sign_in_challenge::page_of(exchange), NON_ALPHANUMERIC))
         }
     }
 }

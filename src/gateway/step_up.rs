@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::known_sessions::Known;
-use super::{Exchange, Reply, bearer, endpoints, pipeline, reply};
+use super::{Exchange, Reply, bearer, endpoints, reply, sign_in_challenge};
 use crate::authentication::{Authenticate, AuthenticationRequirements, Decision, Insufficient, Presented, SessionTerm, decide};
 use crate::identity::Identity;
 
@@ -29,7 +29,7 @@ pub(super) async fn challenge(
         Decision::Refuse => {
             let beside = bearer::insufficient_challenge(authenticate, found, exchange);
             let more = [("error_description", found.description())];
-            pipeline::sign_in_challenge(authenticate, reply::insufficient(found), &more, beside, exchange)
+            sign_in_challenge::sign_in_challenge(authenticate, reply::insufficient(found), &more, beside, exchange)
         }
     };
     exchange.record.note_person(identity);

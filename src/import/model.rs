@@ -49,7 +49,7 @@ pub(super) struct Rule {
     pub(super) priority: u32,
     pub(super) conditions: Vec<Condition>,
     pub(super) actions: Actions,
-    pub(super) transforms: Vec<super::transforms::Transform>,
+    pub(super) transforms: Vec<Transform>,
 }
 
 #[derive(Debug)]
@@ -153,3 +153,6 @@ impl Notes {
         self.0.iter().map(|line| super::yaml::one_line(line)).collect()
     }
 }
+
+/// `host_header_rewrite` or `url_rewrite`, the expression, and what stands in its place.
+pub(super) type Transform = (&'static str, String, String);

@@ -1,11 +1,8 @@
 //! Transforms of rules.
 
 use super::aws;
-use super::model::{Routing, Rule};
+use super::model::{Routing, Rule, Transform};
 use crate::gateway::Rewrite;
-
-/// `host_header_rewrite` or `url_rewrite`, the expression, and what stands in its place.
-pub(super) type Transform = (&'static str, String, String);
 
 pub(super) fn transforms(raw: &[aws::Transform]) -> Result<Vec<Transform>, String> {
     let made = raw.iter().map(transform).collect::<Result<Vec<_>, _>>()?;

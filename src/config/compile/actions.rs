@@ -5,40 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderValue;
 
-use super::Providers;
 use super::authenticate;
 use super::context::Context;
 use super::issuers;
-use super::targets::Groups;
-use super::tokens::{self, TokenSources};
-use crate::config::raw::{self, Action, ActionKind, Protocol};
-use crate::config::reader::{Located, nearest_word};
+use super::references::{Place, unknown};
+use super::tokens;
+use crate::config::raw::{self, Action, ActionKind};
+use crate::config::reader::Located;
 use crate::config::report::Fault;
 use crate::gateway::{FixedResponse, ForwardAction, Redirect, RoutingAction, RuleActions, Transforms, WeightedTargetGroup};
-use crate::identity_headers::ProtectedHeaders;
-
-/// Names that an action may refer to.
-pub(super) struct Names {
-    pub(super) providers: Vec<String>,
-    pub(super) groups: Vec<String>,
-}
-
-/// What an action may refer to.
-pub(super) struct References<'a> {
-    pub(super) providers: &'a Providers,
-    pub(super) groups: &'a Groups,
-    pub(super) sources: &'a TokenSources<'a>,
-    pub(super) protected: &'a ProtectedHeaders,
-    /// Every name in the file, also of what has faults of its own.
-    pub(super) names: &'a Names,
-}
-
-/// Where the actions stand.
-pub(super) struct Place<'a> {
-    pub(super) scheme: Protocol,
-    pub(super) is_behind_proxy: bool,
-    pub(super) references: &'a References<'a>,
-}
 
 /// Whoever tells who it is first, then who of them may pass, then one routing action.
 pub(super) fn actions(context: &mut Context<'_>, raw: &Located<Vec<Action>>, priority: u32, place: &Place<'_>) -> Option<RuleActions> {
@@ -119,17 +94,6 @@ fn groups_claims<'a>(actions: &'a [Action], place: &Place<'a>) -> Vec<(&'a str, 
     });
     let known = providers.filter_map(|at| Some((at.value.as_str(), place.references.providers.get(&at.value)?)));
     known.map(|(name, connected)| (name, &*connected.groups_claim)).collect()
-}
-
-/// A name that is in the file has faults of its own, which are reported where they are.
-pub(super) fn unknown(context: &mut Context<'_>, at: &Located<String>, what: &str, known: &[String]) {
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    if known.contains(&at.value.as_str()) {
-        return;
-    }
-    let hint = nearest_word(&at.value, &known)
-        .unwrap_or_else(|| if known.is_empty() { "none is defined".to_owned() } else { format!("there are: {}", known.join(", ")) });
-    context.error_hint(at, format!("no {what} is called {:?}", at.value), hint);
 }
 
 fn forward(context: &mut Context<'_>, action: &Action, raw: &raw::Forward, place: &Place<'_>) -> Option<RoutingAction> {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::actions::{Place, unknown};
 use super::context::Context;
+use super::references::{Place, unknown};
 use super::{ConnectedProvider, issuers, requirements, tokens};
 use crate::authentication::{AllowedOrigins, Authenticate, OnUnauthenticatedRequest};
 use crate::config::raw::{self, Action, Protocol};

@@ -1,7 +1,7 @@
 //! The `authorize` action.
 
-use super::actions::References;
 use super::context::Context;
+use super::references::References;
 use crate::authorization::{EmailPattern, Expression, Groups, Mode, Policy};
 use crate::config::raw::{Action, Authorize, AuthorizeMode};
 use crate::config::reader::Located;

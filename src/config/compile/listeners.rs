@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::actions::{self, References};
+use super::actions;
 use super::certificates::{self, ServerCertificate};
 use super::conditions;
 use super::context::Context;
 use super::doubts;
+use super::references::{Place, References};
 use super::transforms;
 use crate::config::raw::{self, Listener, MinimumVersion, Protocol};
 use crate::config::reader::{Located, Seconds};
@@ -127,7 +128,7 @@ fn rules(
 ) -> Option<ListenerRules> {
     let trusted_proxies = networks(context, &raw.trusted_proxies);
     let hosts = hosts(context, raw, certificates, secure_names);
-    let place = actions::Place { scheme: protocol(raw), is_behind_proxy: !trusted_proxies.is_empty(), references };
+    let place = Place { scheme: protocol(raw), is_behind_proxy: !trusted_proxies.is_empty(), references };
     let mut table = Vec::new();
     let mut sound = true;
     let mut priorities = HashMap::new();

@@ -12,6 +12,7 @@ mod issuers;
 mod listeners;
 mod places;
 mod providers;
+mod references;
 mod requirements;
 mod sessions;
 mod settings;
@@ -88,10 +89,10 @@ pub(super) fn compile(
     let admin = root.admin.as_ref().and_then(|admin| settings::admin(&mut context, admin));
     let access_log = settings::access_log(&context, root.access_log.as_ref());
     let log = settings::log(root.log.as_ref());
-    let names = actions::Names { providers: root.identity_providers.names.clone(), groups: root.target_groups.names.clone() };
+    let names = references::Names { providers: root.identity_providers.names.clone(), groups: root.target_groups.names.clone() };
     let sources = tokens::TokenSources::new(connect);
     let references =
-        actions::References { providers: &providers, groups: &groups, sources: &sources, protected: &headers.protected, names: &names };
+        references::References { providers: &providers, groups: &groups, sources: &sources, protected: &headers.protected, names: &names };
     let (rules, listeners) = listeners::compile(&mut context, &root.listeners, &references)?.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
 
     let authenticates: Vec<&Arc<Authenticate>> = rules.iter().flat_map(crate::gateway::ListenerRules::authenticating).collect();
