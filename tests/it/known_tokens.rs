@@ -75,14 +75,20 @@ fn a_known_token_ends_at_its_exp() {
     while unix_time() < exp {
         accepted(&world, "/api/x", &token, "before its exp");
         asked += 1;
+        let judged = misses(&world);
+        // A request that begins before exp may be judged after it.
+        if unix_time() < exp {
+            assert_eq!(judged, 1, "judged once in {asked} requests");
+        }
         std::thread::sleep(Duration::from_millis(200));
         assert!(begin.elapsed() < Duration::from_secs(30));
     }
-    assert_eq!(misses(&world), 1, "judged once in {asked} requests");
+    assert!(hits(&world) > 0, "{asked} requests");
+    let judged = misses(&world);
     // Past exp it is only within the leeway, and judged each time.
     accepted(&world, "/api/x", &token, "within the leeway");
     accepted(&world, "/api/x", &token, "within the leeway");
-    assert_eq!(misses(&world), 3);
+    assert_eq!(misses(&world), judged + 2);
 }
 
 #[test]
