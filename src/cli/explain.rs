@@ -15,7 +15,7 @@ use crate::authentication::{Authenticate, Decision, OnUnauthenticatedRequest, Pr
 use crate::authorization::Permit;
 use crate::clock::UnixTime;
 use crate::gateway::{Forward, Gateway, ListenerRules, RoutingAction, RuleActions, Sticky, for_transform};
-use crate::identity::{Identity, KnownSession, SessionId, display_name};
+use crate::identity::{Identity, display_name};
 use crate::identity_headers::IdentityHeaders;
 use crate::message::{Authority, RequestTarget, RequestView, Scheme};
 use crate::proxy::DryRun;
@@ -239,23 +239,19 @@ fn authentication(
 
 fn identity(authenticate: &Authenticate, mut claims: Map<String, Value>) -> Result<Identity, String> {
     let subject: Arc<str> = claims.get("sub").and_then(Value::as_str).ok_or("the claims have no sub")?.into();
-    let (provider, now) = (&authenticate.provider, crate::clock::UnixTime(0));
-    let (issuer, client_id) = (provider.issuers.first().clone(), provider.client_id.clone());
-    let session = KnownSession::new(SessionId([0; 16]), (&issuer, &client_id), &subject, None, now);
-    for own in ["iss", "sid"] {
-        claims.remove(own);
-    }
+    // These are kept with a session and shown to nobody.
+    claims.retain(|name, _| !matches!(name.as_str(), "iss" | "sid"));
     Ok(Identity {
-        provider: provider.name.clone(),
-        issuer,
-        client_id,
+        provider: authenticate.provider.name.clone(),
+        issuer: authenticate.provider.issuers.first().clone(),
+        client_id: authenticate.provider.client_id.clone(),
         display_name: display_name(&claims).map_or_else(|| subject.clone(), Arc::from),
         subject,
         claims,
         access_token: Secret::from("THE-ACCESS-TOKEN"),
         id_token: Secret::from(""),
-        session: Some(session),
-        expires_at: now,
+        session: None,
+        expires_at: crate::clock::UnixTime(0),
     })
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::World;
 use crate::support::answer::Answer;
 use crate::support::certificates::{APP, certificates};
-use crate::support::client::{Browser, connect};
+use crate::support::client::{Browser, SetCookie, connect, set_cookies};
 use crate::support::gateway::eventually;
 use crate::support::jose::{self, Key};
 use crate::support::logout_token::{EVENT, deliver, form, post, token, token_of};
@@ -89,6 +89,42 @@ fn l01_sessions_that_were_not_in_memory_are_dead_too() {
         assert_eq!(anonymous.status(), 200, "{mode}: {anonymous}");
         assert_eq!(world.target.last().get("x-amzn-oidc-identity"), None, "{mode}");
     }
+}
+
+/// Tokens from now on live so long.
+fn live_for(world: &World, seconds: i64) {
+    world.provider.set(|provider| provider.edit_token_response(move |response| response["expires_in"] = json!(seconds)));
+}
+
+#[test]
+fn l01_refreshed_session_is_still_the_one_that_its_sid_names() {
+    let world = World::start();
+    live_for(&world, 1);
+    let mut alice = signed_in(&world, "alice", &json!("first"));
+    // A refresh may leave the sid out.
+    world.provider.set(|provider| provider.claim("sid", Value::Null));
+    live_for(&world, 3600);
+    let refreshes = || {
+        assert_signed_in(&mut alice, "before");
+        world.provider.refreshes() == 1
+    };
+    assert!(eventually(Duration::from_secs(10), refreshes));
+    assert_eq!(deliver(&world, &token_of(&world, &json!({"sid": "first"}))).status(), 200);
+    assert!(is_signed_out(&world, &mut alice));
+}
+
+#[test]
+fn l01_session_that_has_been_ended_is_not_refreshed() {
+    let world = World::start();
+    live_for(&world, 1);
+    let mut alice = signed_in(&world, "alice", &json!("sid"));
+    let begin = Instant::now();
+    assert_eq!(deliver(&world, &token_of(&world, &json!({"sid": "sid"}))).status(), 200);
+    assert!(eventually(Duration::from_secs(5), || begin.elapsed() > Duration::from_secs(2)));
+    let response = alice.get("/deny/page");
+    assert_eq!(response.status(), 401, "{response}");
+    assert!(set_cookies(&response).iter().filter(|cookie| cookie.is_session()).all(SetCookie::deletes), "{response}");
+    assert_eq!(world.provider.refreshes(), 0);
 }
 
 #[test]
