@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::id_token_check::IdTokenFailure;
 use super::session_check::{ISSUER, SID};
-use super::{Authenticate, Authentication, ProviderClientError, SessionCookieError};
+use super::{Authenticate, Authentication, ProviderClientError, SessionWriteError};
 use crate::clock::UnixTime;
 use crate::provider::{
     CallError, ExpectedNonce, IdTokenClaims, Moment, ProviderMetadata, TokenError, TokenResponse, UserInfoError, merge, personal, refresh,
@@ -28,10 +28,8 @@ pub enum RefreshError {
     IdToken(#[from] IdTokenFailure),
     #[error("the provider's answer is about somebody else")]
     OtherPerson,
-    #[error("claims and tokens do not fit into four cookies")]
-    TooLarge,
     #[error(transparent)]
-    Cookie(#[from] SessionCookieError),
+    Session(#[from] SessionWriteError),
     #[error(transparent)]
     Record(#[from] RecordError),
     #[error(transparent)]
@@ -43,17 +41,19 @@ impl RefreshError {
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Token(TokenError::InvalidGrant) | Self::OtherPerson | Self::TooLarge | Self::Record(_) => true,
+            Self::Token(TokenError::InvalidGrant) | Self::OtherPerson | Self::Record(_) => true,
+            Self::Session(SessionWriteError::TooLarge | SessionWriteError::Ended) => true,
             // A 400 without any error, too: some providers answer a spent refresh token so.
             Self::Token(TokenError::Refused { status, .. }) => *status == 400,
             Self::IdToken(IdTokenFailure::Claims(_) | IdTokenFailure::Signature(_)) => true,
             Self::Token(TokenError::Form | TokenError::Member(_)) | Self::IdToken(IdTokenFailure::Keys(_)) => false,
-            Self::Metadata(_) | Self::Call(_) | Self::Cookie(_) | Self::Entropy(_) => false,
+            Self::Session(SessionWriteError::Record(_) | SessionWriteError::Seal(_) | SessionWriteError::Store(_)) => false,
+            Self::Metadata(_) | Self::Call(_) | Self::Entropy(_) => false,
         }
     }
 }
 
-/// A session with new tokens, and the cookies that hold it.
+/// A session with new tokens, and the cookies that hold it: none where a store does.
 pub struct Refreshed {
     pub session: OpenedSession,
     pub set_cookies: Vec<String>,
@@ -82,7 +82,7 @@ impl Authentication {
             refresh_token: tokens.refresh_token.map_or(record.refresh_token, |token| token.expose().clone()),
             ..record
         };
-        let set_cookies = self.session_cookies(authenticate, &record)?.ok_or(RefreshError::TooLarge)?;
+        let set_cookies = self.write_next(authenticate, &record, session.generation, now).await?;
         Ok(Refreshed { session: OpenedSession::read(record.pack()?)?, set_cookies })
     }
 
