@@ -20,6 +20,7 @@ const START: u64 = 1_795_170_000;
 struct Scripted {
     sessions: Mutex<HashMap<SessionId, StoredSession>>,
     is_down: AtomicBool,
+    takes_nothing: AtomicBool,
     /// Somebody else ends each session as soon as it has been read.
     ends_what_is_read: AtomicBool,
     calls: AtomicUsize,
@@ -71,6 +72,9 @@ impl SessionStore for Scripted {
 
     async fn replace(&self, id: SessionId, generation: u32, session: StoredSession, lifetime: Duration) -> Result<bool, SessionStoreError> {
         self.call()?;
+        if self.takes_nothing.load(Ordering::Relaxed) {
+            return Err(SessionStoreError("READONLY".to_owned()));
+        }
         self.keeps(lifetime);
         match self.sessions.lock().unwrap().get_mut(&id).filter(|known| known.generation == generation) {
             Some(known) => {
@@ -240,4 +244,31 @@ fn s12_a_refresh_brings_no_session_back_that_has_ended_meanwhile() {
     let over = browser.get("/page");
     assert_eq!((over.status, over.reason), (Some(302), Some("AuthRefreshRefused")));
     assert!(store.sessions.lock().unwrap().is_empty(), "the session is back");
+}
+
+/// The provider takes a second use of a refresh token for a theft: what it has given is kept until the store takes it.
+#[test]
+fn o01_new_tokens_that_the_store_does_not_take_are_written_later_and_not_asked_for_again() {
+    let (mut browser, store) = start(&json!({"idle_timeout": "1d"}));
+    browser.refreshable(600);
+    browser.sign_in();
+    let before = store.sessions.lock().unwrap().clone();
+    store.takes_nothing.store(true, Ordering::Relaxed);
+    for second in [601, 602, 610, 660] {
+        browser.at(START + second);
+        assert_eq!(browser.get("/page").status, None, "{second}");
+        assert_eq!(browser.refreshes(), 1, "{second}");
+    }
+    assert_eq!(*store.sessions.lock().unwrap(), before);
+    store.takes_nothing.store(false, Ordering::Relaxed);
+    for second in [700, 701] {
+        browser.at(START + second);
+        assert_eq!(browser.get("/page").status, None, "{second}");
+        assert_eq!(browser.refreshes(), 1, "{second}");
+    }
+    assert!(store.sessions.lock().unwrap().values().all(|session| session.generation == 1), "never written");
+    // The next one begins with the tokens that were written.
+    browser.at(START + 700 + 601);
+    assert_eq!(browser.get("/page").status, None);
+    assert_eq!(browser.refreshes(), 2);
 }

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::step_up::{demanding, reaches, sign_ins_have};
 use crate::support::World;
 use crate::support::bearer::counter;
 use crate::support::client::{Browser, NAVIGATE, connect};
 use crate::support::gateway::{Plan, SESSION_COOKIE, eventually};
 use crate::support::in_process::InProcess;
-use crate::support::oracles::{assert_signed_in, attempt, is_signed_out, sign_in, sign_in_as, state_of};
+use crate::support::logout_token::{deliver, token_of};
+use crate::support::oracles::{assert_signed_in, attempt, is_signed_out, sign_in, sign_in_as, start_login, state_of};
 use crate::support::provider::unix_time;
 use crate::support::secrets::random;
 use vestibule::clients::MemorySessions;
@@ -72,6 +74,49 @@ fn sign_in_again(world: &World, browser: &mut Browser) {
     let begin = browser.get("/oauth2/login?prompt=login");
     let callback = world.provider.approve(begin.location().unwrap_or_else(|| panic!("{begin}")));
     assert_eq!(browser.get(&callback).status(), 302);
+}
+
+#[test]
+fn a_session_that_is_stepped_up_takes_the_place_of_the_one_before_in_every_store() {
+    for store in STORES {
+        let world = World::start_with(|plan| {
+            keeping(plan, store);
+            demanding(plan, 1, "/admin*", "authenticate", &json!({"acr_values": ["gold"]}));
+        });
+        let mut browser = signed_in(&world);
+        let mut before = browser.copy();
+        reaches(&world, &mut browser, "/page");
+        let authorization = start_login(&world, &mut browser, "/admin/report");
+        assert_signed_in(&mut browser, &format!("{store}: good for other rules while the step-up goes on"));
+        sign_ins_have(&world, json!({"acr": "gold"}));
+        let back = browser.get(&world.provider.approve(&authorization));
+        assert_eq!((back.status(), back.location()), (302, Some(world.gateway.url("/admin/report").as_str())), "{store}: {back}");
+        for path in ["/admin/report", "/page"] {
+            reaches(&world, &mut browser, path);
+        }
+        assert!(is_signed_out(&world, &mut before), "{store}: the session of before lives on");
+    }
+}
+
+#[test]
+fn l01_the_provider_ends_a_session_in_every_store() {
+    for store in STORES {
+        let world = world(store);
+        let sign_in_as_session = |sid: &str| {
+            let sid = json!(sid);
+            world.provider.set(|provider| provider.claim("sid", sid));
+            signed_in(&world)
+        };
+        let (mut meant, mut other) = (sign_in_as_session("first"), sign_in_as_session("second"));
+        let mut unseen = sign_in_as_session("first");
+        assert_signed_in(&mut meant, store);
+        assert_eq!(deliver(&world, &token_of(&world, &json!({"sid": "first"}))).status(), 200, "{store}");
+        for browser in [&mut meant, &mut unseen] {
+            assert!(is_signed_out(&world, &mut browser.copy()), "{store}");
+            assert_eq!(browser.fetch("/oauth2/session").json()["signed_in"], false, "{store}");
+        }
+        assert_signed_in(&mut other, store);
+    }
 }
 
 #[test]
