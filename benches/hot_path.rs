@@ -21,8 +21,8 @@ use http::header::{AUTHORIZATION, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
-use vestibule::authentication::{KeySource, ProviderClient, ProviderClientError};
-use vestibule::clients::system_entropy;
+use vestibule::authentication::{KeySource, ProviderClient, ProviderClientError, SessionStore};
+use vestibule::clients::{MemorySessions, system_entropy};
 use vestibule::clock::UnixTime;
 use vestibule::config::{Connect, ProviderTls, load_bytes};
 use vestibule::gateway::{Body, Exchange, Gateway, Record, handle};
@@ -156,6 +156,10 @@ impl Connect for Made {
 
     fn key_set(&self, _: &str, _: &str, _: Option<&[u8]>) -> Result<Arc<dyn KeySource>, String> {
         Err("no key set of its own".to_owned())
+    }
+
+    fn memory_sessions(&self) -> Arc<dyn SessionStore> {
+        Arc::new(MemorySessions::new())
     }
 }
 

@@ -1,11 +1,11 @@
-//! The connections to providers and key sets: made while a configuration is compiled, and kept over a reload where nothing about them
-//! has changed.
+//! The connections to providers and key sets, and the sessions in memory: made while a configuration is compiled, and kept over a reload
+//! where nothing about them has changed.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use crate::authentication::{KeySource, ProviderClient};
-use crate::clients::{KeyConnection, Observer, ProviderConnection, client_config};
+use crate::authentication::{KeySource, ProviderClient, SessionStore};
+use crate::clients::{KeyConnection, MemorySessions, Observer, ProviderConnection, client_config};
 use crate::config::{Connect, ProviderTls};
 use crate::provider::Provider;
 use crate::secret::Secret;
@@ -18,12 +18,14 @@ pub struct Connector {
     made: RefCell<Connections>,
 }
 
-/// To everything that signs tokens which count here.
+/// To everything that signs tokens which count here, and to the sessions.
 #[derive(Default, Clone)]
 pub struct Connections {
     pub providers: Vec<(Arc<Provider>, Arc<ProviderConnection>)>,
     /// By issuer.
     pub key_sets: Vec<(Arc<str>, Arc<KeyConnection>)>,
+    /// Where they are kept in this process.
+    sessions: Option<Arc<MemorySessions>>,
     /// What each provider is believed by and shown, and URL and authorities of each key set, in the same order.
     shown: Vec<Shown>,
     asked: Vec<(String, Option<Vec<u8>>)>,
@@ -91,6 +93,12 @@ impl Connect for Connector {
         made.key_sets.push((issuer.into(), connection.clone()));
         made.asked.push(asked);
         Ok(connection)
+    }
+
+    fn memory_sessions(&self) -> Arc<dyn SessionStore> {
+        let sessions = self.before.sessions.clone().unwrap_or_default();
+        self.made.borrow_mut().sessions = Some(sessions.clone());
+        sessions
     }
 }
 

@@ -12,7 +12,7 @@ use super::browser_nonce::BrowserNonce;
 use super::id_token_check::IdTokenFailure;
 use super::refresh::due;
 use super::session_check::ISSUER;
-use super::{Authenticate, Authentication, Insufficient, LoginState, ProviderClientError, SessionCookieError};
+use super::{Authenticate, Authentication, Insufficient, LoginState, ProviderClientError, SessionWriteError};
 use crate::clock::UnixTime;
 use crate::identity::{SessionId, display_name};
 use crate::provider::{
@@ -65,10 +65,8 @@ pub enum CallbackError {
     UserInfoCall(CallError),
     #[error(transparent)]
     UserInfo(#[from] UserInfoError),
-    #[error("claims and tokens do not fit into four cookies")]
-    TooLarge,
     #[error(transparent)]
-    Cookie(#[from] SessionCookieError),
+    Session(#[from] SessionWriteError),
     #[error(transparent)]
     Entropy(#[from] EntropyError),
 }
@@ -188,7 +186,7 @@ impl Authentication {
             id_token: id_token.expose().clone(),
             refresh_token: tokens.refresh_token.map_or_else(String::new, |token| token.expose().clone()),
         };
-        let set_cookies = self.session_cookies(authenticate, &record)?.ok_or(CallbackError::TooLarge)?;
+        let set_cookies = self.write_first(authenticate, &record, now).await?;
         Ok(SignedIn { set_cookies, location: format!("{}{}", login.origin, login.return_to), subject, display_name, session: record.id })
     }
 

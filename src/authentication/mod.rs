@@ -1,6 +1,7 @@
 //! The login flow: authorization-code flow with PKCE, nonce and sealed state; the session check; sign-out.
 //!
-//! Decisions only. What has to be asked of a provider goes through `ProviderClient`.
+//! Decisions only. What has to be asked of a provider goes through `ProviderClient`, what has to be kept through
+//! `SessionStore`.
 
 mod backchannel_logout;
 mod bearer;
@@ -16,6 +17,7 @@ mod refresh;
 mod requirements;
 mod revocation;
 mod session_check;
+mod session_write;
 mod socket_origin;
 mod unauthenticated;
 
@@ -34,10 +36,11 @@ pub use id_token_check::IdTokenFailure;
 pub use login::{LoginError, LoginStart, MAX_RETURN_BYTES, Prompt};
 pub use login_state::{LOGIN_LIFETIME, LoginState};
 pub use logout::{LogoutState, ReturnPlaces};
-pub use port::{KeySource, ProviderClient, ProviderClientError};
-pub use refresh::{RefreshError, Refreshed};
+pub use port::{KeySource, ProviderClient, ProviderClientError, SessionStore, SessionStoreError, StoredSession};
+pub use refresh::{RefreshError, Refreshed, Unwritten};
 pub use requirements::{AuthenticationRequirements, Insufficient};
-pub use session_check::{Presented, SessionCookieError, SessionOver, SessionTerm, identify};
+pub use session_check::{Presented, SessionOver, SessionTerm, identify};
+pub use session_write::SessionWriteError;
 pub use socket_origin::AllowedOrigins;
 pub use unauthenticated::{Decision, OnUnauthenticatedRequest, decide, is_cors_preflight};
 
@@ -92,6 +95,8 @@ pub struct Authentication {
     pub sealer: Sealer,
     pub entropy: Entropy,
     pub verifier: Verifier,
+    /// `None`: the cookies hold all of a session.
+    pub store: Option<Arc<dyn SessionStore>>,
     pub ended: EndedSessions,
     pub finished_logins: UsedOnce,
     pub used_logout_tokens: UsedOnce,

@@ -1,9 +1,11 @@
-//! What the login flow needs of the world: a provider that answers.
+//! What the login flow needs of the world: a provider that answers, and a place for sessions that the cookies do not hold.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::identity::SessionId;
 use crate::provider::{CallError, MetadataError, ProviderAnswer, ProviderCall, ProviderMetadata};
 use crate::tokens::{KeySet, KeySetError};
 
@@ -48,4 +50,36 @@ pub trait ProviderClient: KeySource {
 
     /// The same in the background: nobody waits for the answer. Of too many at once the last are left out.
     fn call_later(&self, call: ProviderCall);
+}
+
+/// One state of a session, as a store holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSession {
+    /// Which of the session's states it is. For the store only: what is sealed says it too, and that is what counts.
+    pub generation: u32,
+    /// Nothing in a store can be read, or put under another id.
+    pub sealed: Vec<u8>,
+}
+
+/// The store has not answered, or not in a way that can be used. Nothing is known of the session then: neither that it is good nor that it
+/// is over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the session store: {0}")]
+pub struct SessionStoreError(pub String);
+
+/// Where sessions are kept of which the browser holds a reference.
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// The sealed state of a session; `None` where there is none (any more).
+    async fn load(&self, id: SessionId) -> Result<Option<Vec<u8>>, SessionStoreError>;
+
+    /// A new session, gone by itself after `lifetime` (threat O06).
+    async fn insert(&self, id: SessionId, session: StoredSession, lifetime: Duration) -> Result<(), SessionStoreError>;
+
+    /// A new state in place of that of `generation`. False, and nothing has changed, where the session has another state or is gone: what
+    /// has ended does not come back.
+    async fn replace(&self, id: SessionId, generation: u32, session: StoredSession, lifetime: Duration) -> Result<bool, SessionStoreError>;
+
+    /// Ends a session; one that is not there, too.
+    async fn remove(&self, id: SessionId) -> Result<(), SessionStoreError>;
 }

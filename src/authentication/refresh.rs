@@ -1,12 +1,13 @@
 //! New tokens for a session (OIDC Core §12): new claims take effect at once, and the person stays the same one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::id_token_check::IdTokenFailure;
 use super::session_check::{ISSUER, SID};
-use super::{Authenticate, Authentication, ProviderClientError, SessionCookieError};
+use super::{Authenticate, Authentication, ProviderClientError, SessionStoreError, SessionWriteError};
 use crate::clock::UnixTime;
 use crate::provider::{
     CallError, ExpectedNonce, IdTokenClaims, Moment, ProviderMetadata, TokenError, TokenResponse, UserInfoError, merge, personal, refresh,
@@ -28,10 +29,11 @@ pub enum RefreshError {
     IdToken(#[from] IdTokenFailure),
     #[error("the provider's answer is about somebody else")]
     OtherPerson,
-    #[error("claims and tokens do not fit into four cookies")]
-    TooLarge,
     #[error(transparent)]
-    Cookie(#[from] SessionCookieError),
+    Session(#[from] SessionWriteError),
+    /// The former refresh token is spent, and the new one is here only.
+    #[error("{1}; there are new tokens to be written")]
+    Unwritten(Unwritten, SessionStoreError),
     #[error(transparent)]
     Record(#[from] RecordError),
     #[error(transparent)]
@@ -43,17 +45,29 @@ impl RefreshError {
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Token(TokenError::InvalidGrant) | Self::OtherPerson | Self::TooLarge | Self::Record(_) => true,
+            Self::Token(TokenError::InvalidGrant) | Self::OtherPerson | Self::Record(_) => true,
+            Self::Session(SessionWriteError::TooLarge | SessionWriteError::Ended) => true,
             // A 400 without any error, too: some providers answer a spent refresh token so.
             Self::Token(TokenError::Refused { status, .. }) => *status == 400,
             Self::IdToken(IdTokenFailure::Claims(_) | IdTokenFailure::Signature(_)) => true,
             Self::Token(TokenError::Form | TokenError::Member(_)) | Self::IdToken(IdTokenFailure::Keys(_)) => false,
-            Self::Metadata(_) | Self::Call(_) | Self::Cookie(_) | Self::Entropy(_) => false,
+            Self::Session(SessionWriteError::Record(_) | SessionWriteError::Seal(_) | SessionWriteError::Store(_)) => false,
+            Self::Metadata(_) | Self::Call(_) | Self::Entropy(_) | Self::Unwritten(..) => false,
         }
     }
 }
 
-/// A session with new tokens, and the cookies that hold it.
+/// A state of a session that the store has not taken yet.
+#[derive(Clone)]
+pub struct Unwritten(Arc<SessionRecord>);
+
+impl std::fmt::Debug for Unwritten {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Unwritten({})", self.0.id.hash())
+    }
+}
+
+/// A session with new tokens, and the cookies that hold it: none where a store does.
 pub struct Refreshed {
     pub session: OpenedSession,
     pub set_cookies: Vec<String>,
@@ -82,8 +96,24 @@ impl Authentication {
             refresh_token: tokens.refresh_token.map_or(record.refresh_token, |token| token.expose().clone()),
             ..record
         };
-        let set_cookies = self.session_cookies(authenticate, &record)?.ok_or(RefreshError::TooLarge)?;
-        Ok(Refreshed { session: OpenedSession::read(record.pack()?)?, set_cookies })
+        self.write_refreshed(authenticate, Unwritten(Arc::new(record)), session.generation, now).await
+    }
+
+    /// Writes the state that follows `generation`. Where the store does not answer, that is all that has to be done again: the refresh
+    /// token of before is spent.
+    pub async fn write_refreshed(
+        &self,
+        authenticate: &Authenticate,
+        unwritten: Unwritten,
+        generation: u32,
+        now: UnixTime,
+    ) -> Result<Refreshed, RefreshError> {
+        let record = &unwritten.0;
+        match self.write_next(authenticate, record, generation, now).await {
+            Ok(set_cookies) => Ok(Refreshed { session: OpenedSession::read(record.pack()?)?, set_cookies }),
+            Err(SessionWriteError::Store(error)) => Err(RefreshError::Unwritten(unwritten, error)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The claims of the new ID token, or of the one that there is, with those of user info over them.

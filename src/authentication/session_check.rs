@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::{Authenticate, Authentication};
+use super::session_write::stored_context;
+use super::{Authenticate, Authentication, SessionStore, SessionStoreError};
 use crate::clock::UnixTime;
 use crate::identity::{Identity, KnownSession, Marks, SessionId, display_name};
 use crate::secret::Secret;
-use crate::session::{Ending, OpenedSession, Purpose, RecordError, SealError, SessionRecord};
+use crate::session::{Ending, OpenedSession, Purpose, RecordError, SessionReference};
 
-/// What was found in the cookies.
+/// What was found in the cookies, and in the store where they refer to it.
 pub enum Presented {
     Nothing,
     /// Cookies of ours that do not open: tampered, of another rule, of a key that is gone, or incomplete.
@@ -19,6 +20,10 @@ pub enum Presented {
     Expired(SessionId),
     /// Genuine, but ended by a logout or replaced by a new login.
     Ended(Ending),
+    /// Genuine, and the store does not have it: ended at another instance, or lost with the store.
+    Unknown(SessionId),
+    /// Genuine, and it cannot be known now what has become of it.
+    Unavailable(SessionStoreError),
     Session(OpenedSession),
 }
 
@@ -73,12 +78,45 @@ impl Authentication {
 
     /// Opens what the request carries. The seal is checked on every request: a cache would have to be keyed by all of
     /// the cookie, and hashing that costs more than opening it.
-    #[must_use]
-    pub fn presented(&self, authenticate: &Authenticate, headers: &HeaderMap, now: UnixTime) -> Presented {
+    pub async fn presented(&self, authenticate: &Authenticate, headers: &HeaderMap, now: UnixTime) -> Presented {
         let Some(sealed) = authenticate.cookie.read(headers) else {
             return if authenticate.cookie.is_present(headers) { Presented::Unusable } else { Presented::Nothing };
         };
+        if let Some(store) = &self.store {
+            return self.presented_reference(&**store, authenticate, sealed, now).await;
+        }
         let Ok(plain) = self.sealer.open(Purpose::Session, &context(authenticate), sealed) else { return Presented::Unusable };
+        self.judged(authenticate, plain, now)
+    }
+
+    /// The session that a reference names. What the reference itself tells, the store is not asked.
+    async fn presented_reference(
+        &self,
+        store: &dyn SessionStore,
+        authenticate: &Authenticate,
+        sealed: Vec<u8>,
+        now: UnixTime,
+    ) -> Presented {
+        let Ok(plain) = self.sealer.open(Purpose::SessionReference, &context(authenticate), sealed) else { return Presented::Unusable };
+        let Ok(SessionReference { id, expires_at }) = SessionReference::read(&plain) else { return Presented::Unusable };
+        if expires_at <= now {
+            return Presented::Expired(id);
+        }
+        if let Some(ending) = self.ended.ending(id) {
+            return Presented::Ended(ending);
+        }
+        let sealed = match store.load(id).await {
+            Ok(Some(sealed)) => sealed,
+            Ok(None) => return Presented::Unknown(id),
+            Err(error) => return Presented::Unavailable(error),
+        };
+        match self.sealer.open(Purpose::StoredSession, &stored_context(authenticate, &id), sealed) {
+            Ok(plain) => self.judged(authenticate, plain, now),
+            Err(_) => Presented::Unusable,
+        }
+    }
+
+    fn judged(&self, authenticate: &Authenticate, plain: Vec<u8>, now: UnixTime) -> Presented {
         let Ok(session) = OpenedSession::read(plain) else { return Presented::Unusable };
         let is_idle = authenticate.idle_timeout.is_some_and(|idle| session.seen_at.plus(idle) <= now);
         if session.expires_at <= now || is_idle {
@@ -91,70 +129,29 @@ impl Authentication {
     }
 
     /// The same for whichever provider of the rule the session is from. A session opens for one provider only.
-    #[must_use]
-    pub fn presented_by_any<'a>(
+    pub async fn presented_by_any<'a>(
         &self,
         authenticate: &'a Arc<Authenticate>,
         headers: &HeaderMap,
         now: UnixTime,
     ) -> (&'a Arc<Authenticate>, Presented) {
-        let first = self.presented(authenticate, headers, now);
+        let first = self.presented(authenticate, headers, now).await;
         if !matches!(first, Presented::Unusable) {
             return (authenticate, first);
         }
         for way in &authenticate.alternatives {
-            let presented = self.presented(way, headers, now);
+            let presented = self.presented(way, headers, now).await;
             if !matches!(presented, Presented::Unusable) {
                 return (way, presented);
             }
         }
         (authenticate, first)
     }
-
-    /// `Set-Cookie` values for a session; `None` when it is too large. What can be done without is left out before that: the ID token, which
-    /// is a hint at logout, then the access token where no target gets it.
-    pub(super) fn session_cookies(
-        &self,
-        authenticate: &Authenticate,
-        record: &SessionRecord,
-    ) -> Result<Option<Vec<String>>, SessionCookieError> {
-        if let Some(cookies) = self.seal_session(authenticate, &record.pack()?)? {
-            return Ok(Some(cookies));
-        }
-        let mut smaller = SessionRecord { id_token: String::new(), ..record.clone() };
-        if let Some(cookies) = self.seal_session(authenticate, &smaller.pack()?)? {
-            return Ok(Some(cookies));
-        }
-        if self.needs_access_token {
-            return Ok(None);
-        }
-        smaller.access_token.clear();
-        Ok(self.seal_session(authenticate, &smaller.pack()?)?)
-    }
-
-    /// The cookies of a session that has just been seen.
-    pub fn seen(&self, authenticate: &Authenticate, session: &OpenedSession, now: UnixTime) -> Result<Vec<String>, SealError> {
-        Ok(self.seal_session(authenticate, &session.seen(now))?.unwrap_or_default())
-    }
-
-    /// `Set-Cookie` values for a session; `None` when it is too large for four cookies.
-    fn seal_session(&self, authenticate: &Authenticate, packed: &[u8]) -> Result<Option<Vec<String>>, SealError> {
-        Ok(authenticate.cookie.write(&self.sealer.seal(Purpose::Session, &context(authenticate), packed)?))
-    }
-}
-
-/// Why a session could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum SessionCookieError {
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    #[error(transparent)]
-    Seal(#[from] SealError),
 }
 
 /// A session belongs to a cookie name and a provider with its issuer and client: moved to another rule it does not open
 /// (threats S07, C10).
-fn context(authenticate: &Authenticate) -> [&[u8]; 4] {
+pub(super) fn context(authenticate: &Authenticate) -> [&[u8]; 4] {
     let [name, issuer, client_id] = authenticate.provider.binding();
     [authenticate.cookie.name().as_bytes(), name, issuer, client_id]
 }

@@ -11,7 +11,7 @@ pub enum OnUnauthenticatedRequest {
     /// To the provider; 401 for what cannot follow a redirect.
     #[default]
     Authenticate,
-    /// 401; but an expired session sends a navigation to the provider, as ALB does.
+    /// 401; but an expired or lost session sends a navigation to the provider, as ALB does.
     Deny,
     /// Passes without identity headers.
     Allow,
@@ -30,7 +30,7 @@ pub fn decide(mode: OnUnauthenticatedRequest, presented: &Presented, kind: Reque
     let redirects = match mode {
         OnUnauthenticatedRequest::Allow => return Decision::PassAnonymously,
         OnUnauthenticatedRequest::Authenticate => kind.follows_redirects(),
-        OnUnauthenticatedRequest::Deny => matches!(presented, Presented::Expired(_)) && kind.follows_redirects(),
+        OnUnauthenticatedRequest::Deny => matches!(presented, Presented::Expired(_) | Presented::Unknown(_)) && kind.follows_redirects(),
     };
     if redirects { Decision::Redirect } else { Decision::Refuse }
 }

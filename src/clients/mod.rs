@@ -1,10 +1,11 @@
-//! What reaches out: the system's clock and randomness, providers over HTTPS, name resolution, health checks.
+//! What reaches out: the system's clock and randomness, providers over HTTPS, name resolution, health checks; and where sessions are kept.
 
 mod calls;
 mod fetched;
 mod freshness;
 mod health_check;
 mod key_connection;
+mod memory_sessions;
 mod provider_connection;
 mod resolver;
 mod system;
@@ -13,6 +14,7 @@ mod tls_roots;
 pub use calls::{Observer, ProviderEvent};
 pub use health_check::{HealthObserver, check_targets};
 pub use key_connection::KeyConnection;
+pub use memory_sessions::MemorySessions;
 pub use provider_connection::ProviderConnection;
 pub use resolver::{AddressObserver, resolve_targets, resolve_targets_once};
 pub use system::{SystemClock, system_entropy};

@@ -35,28 +35,30 @@ pub(super) async fn current(
         Some(_) | None => gateway.known.remember(authenticate, session).map_err(NotCurrent::Record)?,
     };
     // The head of a session does not say whose it is: what has been ended by a name is found out here.
-    check_ending(&known, session, exchange)?;
+    check_ending(&known, session, exchange).await?;
     if known.generation > session.generation {
         return superseded(known, session, exchange);
     }
     if exchange.now < session.refresh_from {
-        touch(authenticate, session, exchange);
+        touch(authenticate, session, exchange).await;
         return Ok(known);
     }
     let known = refreshed(authenticate, session, known, exchange).await?;
     // It may have been ended while the provider was waited for.
-    check_ending(&known, session, exchange)?;
+    check_ending(&known, session, exchange).await?;
     Ok(known)
 }
 
 /// From then on it is known by its id.
-fn check_ending(known: &Known, session: &OpenedSession, exchange: &mut Exchange<'_>) -> Result<(), NotCurrent> {
+async fn check_ending(known: &Known, session: &OpenedSession, exchange: &mut Exchange<'_>) -> Result<(), NotCurrent> {
     let gateway = exchange.gateway;
     if gateway.authentication.over(known.term(), exchange.now) != Some(SessionOver::Ended) {
         return Ok(());
     }
     exchange.set_cookies.clear();
-    exchange.record.revoked += u64::from(gateway.authentication.ended.end(session.id, Ending::SignedOut));
+    // Where the store does not answer, the ending is known here all the same.
+    let is_first = gateway.authentication.end(session.id, Ending::SignedOut).await.unwrap_or(false);
+    exchange.record.revoked += u64::from(is_first);
     gateway.known.forget(session.id);
     Err(NotCurrent::Ended)
 }
@@ -100,13 +102,13 @@ async fn refreshed(
     }
 }
 
-/// Notes in the cookie that the session is in use, now and then.
-fn touch(authenticate: &Authenticate, session: &OpenedSession, exchange: &mut Exchange<'_>) {
+/// Notes that the session is in use, now and then.
+async fn touch(authenticate: &Authenticate, session: &OpenedSession, exchange: &mut Exchange<'_>) {
     let Some(idle) = authenticate.idle_timeout else { return };
     if exchange.now.since(session.seen_at) < (idle / 8).max(Duration::from_secs(1)) {
         return;
     }
-    if let Ok(cookies) = exchange.gateway.authentication.seen(authenticate, session, exchange.now) {
+    if let Ok(cookies) = exchange.gateway.authentication.seen(authenticate, session, exchange.now).await {
         exchange.set_cookies = cookies.into_iter().filter_map(|cookie| HeaderValue::try_from(cookie).ok()).collect();
     }
 }

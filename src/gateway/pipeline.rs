@@ -8,7 +8,7 @@ use http::header::SET_COOKIE;
 use super::current_session::{NotCurrent, current};
 use super::known_sessions::Known;
 use super::permission::permit;
-use super::sign_in_challenge::ask_to_sign_in;
+use super::sign_in_challenge::{ask_to_sign_in, page_of};
 use super::{
     Exchange, Reply, Rewritten, RoutingAction, RuleActions, Sticky, TargetFailure, TargetGroup, bearer, endpoints, reply, step_up,
 };
@@ -129,7 +129,7 @@ async fn authenticate(rule: &RuleActions, exchange: &mut Exchange<'_>) -> Result
         exchange.record.outcome = Some("anonymous");
         return Ok(None);
     }
-    let (authenticate, presented) = gateway.authentication.presented_by_any(authenticate, request.headers, exchange.now);
+    let (authenticate, presented) = gateway.authentication.presented_by_any(authenticate, request.headers, exchange.now).await;
     exchange.record.identity_provider = Some(authenticate.provider.name.clone());
     let Presented::Session(session) = &presented else {
         return challenge(authenticate, &presented, exchange).await.map(|()| None);
@@ -162,6 +162,11 @@ async fn challenge(authenticate: &Arc<Authenticate>, presented: &Presented, exch
         Presented::Unusable => "AuthInvalidCookie",
         Presented::Expired(_) => SessionOver::Expired.reason(),
         Presented::Ended(_) => SessionOver::Ended.reason(),
+        Presented::Unknown(_) => "AuthUnknownSession",
+        Presented::Unavailable(error) => {
+            let again = page_of(exchange);
+            return Err(exchange.refuse(reply::for_session_store(error), Some(&again)));
+        }
         Presented::Session(_) => return Ok(()),
     };
     challenge_for(authenticate, presented, reason, exchange).await
@@ -179,7 +184,7 @@ async fn challenge_for(
             return Ok(());
         }
         // Of an expired session it is known where the person signed in.
-        Decision::Redirect if matches!(presented, Presented::Expired(_)) => {
+        Decision::Redirect if matches!(presented, Presented::Expired(_) | Presented::Unknown(_)) => {
             endpoints::login::begin(authenticate, exchange.request.target.as_str(), Prompt::AsConfigured, exchange).await
         }
         Decision::Redirect => endpoints::login::begin_any(authenticate, exchange.request.target.as_str(), exchange).await,

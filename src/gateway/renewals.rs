@@ -12,7 +12,7 @@ use moka::sync::Cache;
 use tokio::sync::watch;
 
 use super::known_sessions::Known;
-use crate::authentication::{Authenticate, Authentication, identify};
+use crate::authentication::{Authenticate, Authentication, RefreshError, Refreshed, Unwritten, identify};
 use crate::clock::UnixTime;
 use crate::identity::SessionId;
 use crate::session::OpenedSession;
@@ -46,6 +46,8 @@ pub(super) enum Outcome {
     Failed {
         attempts: u32,
         until: UnixTime,
+        /// New tokens that are here already.
+        unwritten: Option<Unwritten>,
     },
 }
 
@@ -96,10 +98,10 @@ impl Renewals {
         now: UnixTime,
     ) -> Begun {
         let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let attempts = match self.of(session.id, session.generation) {
-            Some(Outcome::Failed { attempts, until }) if until <= now => attempts,
+        let (attempts, unwritten) = match self.of(session.id, session.generation) {
+            Some(Outcome::Failed { attempts, until, unwritten }) if until <= now => (attempts, unwritten),
             Some(outcome) => return Begun::Done(outcome),
-            None => 0,
+            None => (0, None),
         };
         if let Some((generation, receiver)) = running.get(&session.id)
             && *generation == session.generation
@@ -111,7 +113,11 @@ impl Renewals {
         let (renewals, authentication, authenticate, session) =
             (self.clone(), authentication.clone(), authenticate.clone(), session.clone());
         (self.0.background)(Box::pin(async move {
-            let outcome = renew(&authentication, &authenticate, &session, attempts, now).await;
+            let result = match unwritten {
+                Some(unwritten) => authentication.write_refreshed(&authenticate, unwritten, session.generation, now).await,
+                None => authentication.refresh(&authenticate, &session, now).await,
+            };
+            let outcome = outcome(&authenticate, &session, result, attempts, now);
             renewals.finish(&session, &outcome);
             let _ = sender.send(Some(outcome));
         }));
@@ -157,15 +163,15 @@ impl Begun {
     }
 }
 
-async fn renew(
-    authentication: &Authentication,
-    authenticate: &Arc<Authenticate>,
+fn outcome(
+    authenticate: &Authenticate,
     session: &OpenedSession,
+    result: Result<Refreshed, RefreshError>,
     attempts: u32,
     now: UnixTime,
 ) -> Outcome {
     let provider = &*authenticate.provider.name;
-    match authentication.refresh(authenticate, session, now).await.and_then(|refreshed| {
+    match result.and_then(|refreshed| {
         let identity = identify(authenticate, &refreshed.session)?;
         let set_cookies = refreshed.set_cookies.into_iter().filter_map(|cookie| HeaderValue::try_from(cookie).ok()).collect();
         Ok(Renewed { known: Arc::new(Known::of_session(identity, refreshed.session.generation)), set_cookies })
@@ -178,7 +184,8 @@ async fn renew(
         Err(error) => {
             tracing::warn!(provider, session = session.id.hash(), %error, "a session could not be refreshed");
             let pause = Duration::from_secs(1 << attempts.min(5));
-            Outcome::Failed { attempts: attempts + 1, until: now.plus(pause) }
+            let unwritten = if let RefreshError::Unwritten(unwritten, _) = error { Some(unwritten) } else { None };
+            Outcome::Failed { attempts: attempts + 1, until: now.plus(pause), unwritten }
         }
     }
 }

@@ -5,7 +5,8 @@ use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use super::pages::PageContext;
 use super::{AuthenticationEvent, Gateway, Record, Reply, TransformError};
 use crate::authentication::{
-    BackchannelLogoutError, BearerError, CallbackError, IdTokenFailure, Insufficient, LoginError, ProviderClientError,
+    BackchannelLogoutError, BearerError, CallbackError, IdTokenFailure, Insufficient, LoginError, ProviderClientError, SessionStoreError,
+    SessionWriteError,
 };
 use crate::authorization::{Failure, Refusal, Why};
 use crate::identity_headers::HeaderError;
@@ -250,6 +251,12 @@ pub(super) fn for_session_record(error: RecordError) -> Verdict {
     unhandled(&error)
 }
 
+/// Whether somebody is signed in cannot be known. Not a way to sign in: where the store is away that would end in a loop (threat O01).
+#[must_use]
+pub(super) fn for_session_store(error: &SessionStoreError) -> Verdict {
+    Verdict::new(503, "sign_in_unavailable", "AuthSessionStoreFailed", error).counted(AuthenticationEvent::Error)
+}
+
 #[must_use]
 pub(super) fn for_headers(error: HeaderError) -> Verdict {
     match error {
@@ -305,10 +312,15 @@ pub(super) fn for_callback(error: &CallbackError) -> Verdict {
             UserInfoError::Form => nonsense("AuthInvalidUserinfoResponse"),
             UserInfoError::Subject => nonsense("AuthInvalidUserinfoResponse"),
         },
-        CallbackError::TooLarge => {
-            failure(500, "session_too_large", "AuthUserinfoResponseSizeExceeded").counted(AuthenticationEvent::ClaimsTooLarge)
-        }
-        CallbackError::Cookie(cause) => unhandled(cause),
+        CallbackError::Session(cause) => match cause {
+            SessionWriteError::TooLarge => {
+                failure(500, "session_too_large", "AuthUserinfoResponseSizeExceeded").counted(AuthenticationEvent::ClaimsTooLarge)
+            }
+            SessionWriteError::Store(cause) => for_session_store(cause),
+            SessionWriteError::Ended => unhandled(cause),
+            SessionWriteError::Record(cause) => unhandled(cause),
+            SessionWriteError::Seal(cause) => unhandled(cause),
+        },
         CallbackError::Entropy(cause) => unhandled(cause),
     }
 }

@@ -2,10 +2,12 @@
 
 mod cookie;
 mod record;
+mod reference;
 mod revocations;
 mod seal;
 
 pub use cookie::{MAX_COOKIE_BYTES, MAX_SHARDS, SessionCookie, is_reserved_cookie};
 pub use record::{OpenedSession, RecordError, SessionRecord};
+pub use reference::SessionReference;
 pub use revocations::{EndedSessions, Ending, UsedOnce};
 pub use seal::{Purpose, SealError, Sealer, SessionKey, SessionKeyError};

@@ -14,17 +14,23 @@ use crate::secret::{Entropy, EntropyError, Secret};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Session,
+    /// What the browser holds of a session in a store.
+    SessionReference,
+    /// A session in a store.
+    StoredSession,
     LoginState,
     /// Which target group and target a visitor had before.
     Stickiness,
 }
 
 impl Purpose {
-    const ALL: [Self; 3] = [Self::Session, Self::LoginState, Self::Stickiness];
+    const ALL: [Self; 5] = [Self::Session, Self::SessionReference, Self::StoredSession, Self::LoginState, Self::Stickiness];
 
     fn label(self) -> &'static [u8] {
         match self {
             Self::Session => b"vestibule session 1",
+            Self::SessionReference => b"vestibule session reference 1",
+            Self::StoredSession => b"vestibule stored session 1",
             Self::LoginState => b"vestibule login state 1",
             Self::Stickiness => b"vestibule stickiness 1",
         }
@@ -140,14 +146,17 @@ impl Derived {
             expand(&secret, purpose.label(), &mut *bytes)?;
             UnboundKey::new(&AES_256_GCM, &*bytes).map(LessSafeKey::new).map_err(|_| SealError::NoKey)
         };
-        Ok(Self { id, by_purpose: [purpose_key(Purpose::Session)?, purpose_key(Purpose::LoginState)?, purpose_key(Purpose::Stickiness)?] })
+        let [session, reference, stored, login, stickiness] = Purpose::ALL.map(purpose_key);
+        Ok(Self { id, by_purpose: [session?, reference?, stored?, login?, stickiness?] })
     }
 
     fn of(&self, purpose: Purpose) -> &LessSafeKey {
         match purpose {
             Purpose::Session => &self.by_purpose[0],
-            Purpose::LoginState => &self.by_purpose[1],
-            Purpose::Stickiness => &self.by_purpose[2],
+            Purpose::SessionReference => &self.by_purpose[1],
+            Purpose::StoredSession => &self.by_purpose[2],
+            Purpose::LoginState => &self.by_purpose[3],
+            Purpose::Stickiness => &self.by_purpose[4],
         }
     }
 }

@@ -71,7 +71,7 @@ fn escaped(text: &str) -> String {
 /// AWS's own words only, the nearest one: parsers refuse others.
 fn aws_reason(reason: &'static str) -> Option<&'static str> {
     Some(match reason {
-        "AuthInvalidCookie" | "AuthExpiredCookie" | "AuthEndedSession" => "AuthInvalidCookie",
+        "AuthInvalidCookie" | "AuthExpiredCookie" | "AuthEndedSession" | "AuthUnknownSession" => "AuthInvalidCookie",
         "AuthInvalidGrantError"
         | "AuthInvalidIdToken"
         | "AuthInvalidStateParam"

@@ -57,6 +57,8 @@ mod refresh;
 mod reload;
 mod session_ends;
 mod session_shards;
+mod session_store_faults;
+mod session_stores;
 mod session_time;
 mod sessions;
 mod sign_out;

@@ -33,7 +33,7 @@ pub use settings::{AccessLogSettings, AdminSettings, LogSettings};
 
 use super::raw::Root;
 use super::report::{Fault, Faults};
-use crate::authentication::{Authenticate, Authentication, KeySource, LOGIN_LIFETIME, ProviderClient};
+use crate::authentication::{Authenticate, Authentication, KeySource, LOGIN_LIFETIME, ProviderClient, SessionStore};
 use crate::clock::UnixTime;
 use crate::gateway::{ClientCertificate, Gateway, KnownSessions, KnownTokens, Renewals, RuleActions};
 use crate::provider::{LOGOUT_TOKEN_LIFETIME, Provider};
@@ -55,6 +55,9 @@ pub trait Connect {
 
     /// A key set at a URL of its own, of an issuer that is no provider here.
     fn key_set(&self, issuer: &str, url: &str, authorities: Option<&[u8]>) -> Result<Arc<dyn KeySource>, String>;
+
+    /// Sessions in this process.
+    fn memory_sessions(&self) -> Arc<dyn SessionStore>;
 }
 
 /// A configuration that can run.
@@ -86,6 +89,7 @@ pub(super) fn compile(
     let pages = settings::pages(&mut context, root.pages.as_ref());
     let headers = settings::identity_headers(&mut context, root.identity_headers.as_ref(), entropy);
     let keys = sessions::keys(&mut context, root.sessions.as_ref());
+    let store = sessions::store(&mut context, root.sessions.as_ref(), connect);
     let admin = root.admin.as_ref().and_then(|admin| settings::admin(&mut context, admin));
     let access_log = settings::access_log(&context, root.access_log.as_ref());
     let log = settings::log(root.log.as_ref());
@@ -126,6 +130,7 @@ pub(super) fn compile(
             sealer,
             entropy: entropy.clone(),
             verifier: Verifier::default(),
+            store,
             ended: EndedSessions::new(),
             finished_logins: UsedOnce::new(LOGIN_LIFETIME),
             used_logout_tokens: UsedOnce::new(LOGOUT_TOKEN_LIFETIME),

@@ -1,6 +1,10 @@
 //! `sessions`.
 
+use std::sync::Arc;
+
+use super::Connect;
 use super::context::Context;
+use crate::authentication::SessionStore;
 use crate::config::raw::{SecretSource, Sessions, Store};
 use crate::config::reader::Located;
 use crate::session::{SessionKey, SessionKeyError};
@@ -8,7 +12,6 @@ use crate::session::{SessionKey, SessionKeyError};
 /// The keys that are sound; faults for the others.
 pub(super) fn keys(context: &mut Context<'_>, raw: Option<&Sessions>) -> Vec<SessionKey> {
     let Some(raw) = raw else { return Vec::new() };
-    let (Some(Store::Cookie) | None) = raw.store;
     if raw.keys.value.is_empty() {
         context.error_hint(&raw.keys, "there is no session key", "make one with: vestibule keys session > session.key");
     }
@@ -34,4 +37,20 @@ pub(super) fn keys(context: &mut Context<'_>, raw: Option<&Sessions>) -> Vec<Ses
         }
     }
     keys
+}
+
+/// Where sessions are kept; `None`: in the cookies.
+pub(super) fn store(context: &mut Context<'_>, raw: Option<&Sessions>, connect: &dyn Connect) -> Option<Arc<dyn SessionStore>> {
+    let at = raw?.store.as_ref()?;
+    match at.value {
+        Store::Cookie => None,
+        Store::Memory => {
+            context.warn(
+                at,
+                "sessions end with this process, and no other instance knows them",
+                "good for one instance whose people may sign in again after a restart; otherwise `store: cookie`",
+            );
+            Some(connect.memory_sessions())
+        }
+    }
 }

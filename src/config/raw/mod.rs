@@ -158,15 +158,15 @@ section! {
         /// 32 bytes, base64. The first seals, all open.
         keys: Located<Vec<Secret>>,
         /// Default cookie: nothing to run.
-        store: Option<Store>,
+        store: Option<Located<Store>>,
     }
     later: ["redis"]
 }
 
 words! {
     /// Where sessions live.
-    pub enum Store { Cookie = "cookie" }
-    later: ["memory", "redis"]
+    pub enum Store { Cookie = "cookie", Memory = "memory" }
+    later: ["redis"]
 }
 
 section! {

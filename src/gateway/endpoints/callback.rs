@@ -1,7 +1,7 @@
 //! `/oauth2/idpresponse`: the redirect URI of the authorization-code flow.
 
 use super::login;
-use crate::authentication::{Authenticate, CallbackError, CallbackFailure, LoginState, Presented};
+use crate::authentication::{Authenticate, CallbackError, CallbackFailure, LoginState, Presented, SessionStoreError};
 use crate::gateway::{AuthenticationEvent, Exchange, Reply, reply};
 use crate::session::Ending;
 
@@ -11,15 +11,17 @@ pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
     let called = format!("{}{}", request.origin(), request.target.path());
     let (login, response) = match authentication.open_callback(query, &called, request.headers, exchange.now) {
         Ok(opened) => opened,
-        Err(failure) => return refuse(failure, exchange),
+        Err(failure) => return refuse(failure, exchange).await,
     };
     let Some(authenticate) = super::beginner(exchange.listener, &login) else {
-        return refuse(CallbackFailure { error: CallbackError::OtherRule, login: Some(Box::new(login)) }, exchange);
+        return refuse(CallbackFailure { error: CallbackError::OtherRule, login: Some(Box::new(login)) }, exchange).await;
     };
     exchange.record.identity_provider = Some(authenticate.provider.name.clone());
     match authentication.finish(authenticate, &login, &response, exchange.now).await {
         Ok(signed_in) => {
-            end_former_sessions(authenticate, exchange);
+            if let Err(error) = end_former_sessions(authenticate, exchange).await {
+                return super::store_failed(&error, exchange);
+            }
             exchange.record.outcome = Some("signed_in");
             exchange.record.event = Some(AuthenticationEvent::Success);
             exchange.record.subject = Some(signed_in.subject.into());
@@ -27,23 +29,24 @@ pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
             exchange.record.session = Some(signed_in.session.hash().into());
             Reply::redirect(302, &signed_in.location).with_cookies(signed_in.set_cookies)
         }
-        Err(error) => refuse(CallbackFailure { error, login: Some(Box::new(login)) }, exchange),
+        Err(error) => refuse(CallbackFailure { error, login: Some(Box::new(login)) }, exchange).await,
     }
 }
 
 /// A session that the browser had before does not live on beside the new one (session fixation, threat S01).
-fn end_former_sessions(authenticate: &Authenticate, exchange: &Exchange<'_>) {
-    for (former, session) in super::sessions(exchange) {
+async fn end_former_sessions(authenticate: &Authenticate, exchange: &Exchange<'_>) -> Result<(), SessionStoreError> {
+    for (former, session) in super::sessions(exchange).await? {
         if former.cookie == authenticate.cookie {
-            exchange.gateway.authentication.ended.end(session.id, Ending::Replaced);
+            exchange.gateway.authentication.end(session.id, Ending::Replaced).await?;
         }
     }
+    Ok(())
 }
 
-fn refuse(failure: CallbackFailure, exchange: &mut Exchange<'_>) -> Reply {
+async fn refuse(failure: CallbackFailure, exchange: &mut Exchange<'_>) -> Reply {
     let CallbackFailure { error, login } = failure;
     if let (CallbackError::UsedState, Some(login)) = (&error, &login)
-        && is_signed_in(login, exchange)
+        && is_signed_in(login, exchange).await
     {
         // Back, reload, a second click: the person is in, and goes where the login led.
         exchange.record.outcome = Some("session");
@@ -62,7 +65,8 @@ fn refuse(failure: CallbackFailure, exchange: &mut Exchange<'_>) -> Reply {
     exchange.refuse(reply::for_callback(&error), Some(&again))
 }
 
-fn is_signed_in(login: &LoginState, exchange: &Exchange<'_>) -> bool {
-    let presented = |authenticate| exchange.gateway.authentication.presented(authenticate, exchange.request.headers, exchange.now);
-    super::beginner(exchange.listener, login).is_some_and(|authenticate| matches!(presented(authenticate), Presented::Session(_)))
+async fn is_signed_in(login: &LoginState, exchange: &Exchange<'_>) -> bool {
+    let Some(authenticate) = super::beginner(exchange.listener, login) else { return false };
+    let presented = exchange.gateway.authentication.presented(authenticate, exchange.request.headers, exchange.now).await;
+    matches!(presented, Presented::Session(_))
 }

@@ -8,7 +8,7 @@ use http::HeaderValue;
 use http::header::SET_COOKIE;
 use url::Url;
 
-use crate::authentication::Authenticate;
+use crate::authentication::{Authenticate, SessionStoreError};
 use crate::gateway::{Exchange, Reply, reply};
 use crate::identity::Mark;
 use crate::session::Ending;
@@ -21,8 +21,12 @@ pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
     if origins.is_empty() {
         return exchange.refuse(reply::bad_logout_request("iss is no provider's here"), None);
     }
+    let ended = match end(&iss, &sid, exchange).await {
+        Ok(ended) => ended,
+        Err(error) => return super::store_failed(&error, exchange),
+    };
     let mut reply = Reply::embedded(&origins.join(" "));
-    for authenticate in end(&iss, &sid, exchange) {
+    for authenticate in ended {
         let deleted = authenticate.cookie.delete().filter_map(|cookie| Some((SET_COOKIE, HeaderValue::try_from(cookie).ok()?)));
         reply.headers.extend(deleted);
     }
@@ -42,9 +46,9 @@ fn parameters(query: &str) -> Option<(String, String)> {
 }
 
 /// The browser's sessions that are meant, ended; each with its rule.
-fn end<'a>(iss: &str, sid: &str, exchange: &mut Exchange<'a>) -> Vec<&'a Authenticate> {
+async fn end<'a>(iss: &str, sid: &str, exchange: &mut Exchange<'a>) -> Result<Vec<&'a Authenticate>, SessionStoreError> {
     let gateway = exchange.gateway;
-    let sessions: Vec<_> = super::sessions(exchange).collect();
+    let sessions = super::sessions(exchange).await?;
     let mut ended = Vec::new();
     for (authenticate, session) in &sessions {
         let Ok(known) = gateway.known.identity(authenticate, session) else { continue };
@@ -55,11 +59,11 @@ fn end<'a>(iss: &str, sid: &str, exchange: &mut Exchange<'a>) -> Vec<&'a Authent
         exchange.record.outcome = Some("signed_out");
         exchange.record.session = Some(own.hash.clone());
         exchange.record.identity_provider = Some(authenticate.provider.name.clone());
-        exchange.record.revoked += u64::from(gateway.authentication.ended.end(session.id, Ending::SignedOut));
         gateway.known.forget(session.id);
+        exchange.record.revoked += u64::from(gateway.authentication.end(session.id, Ending::SignedOut).await?);
         ended.push(&***authenticate);
     }
-    ended
+    Ok(ended)
 }
 
 /// Origins of the provider that calls itself so: the only pages that may embed the answer. None where it is no provider of this

@@ -59,7 +59,7 @@ pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
         return choices(authenticate, return_to, prompt, exchange);
     }
     // Whoever is signed in, and not well enough, signs in where they did.
-    if let Some((way, needed)) = insufficient(authenticate, exchange) {
+    if let Some((way, needed)) = insufficient(authenticate, exchange).await {
         return begin(way, return_to, if prompt == Prompt::Login { prompt } else { needed }, exchange).await;
     }
     match chosen(authenticate, exchange.request.headers) {
@@ -70,9 +70,9 @@ pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
 }
 
 /// The provider of a session that is not enough for the rule, and what has to be asked of it.
-fn insufficient<'a>(authenticate: &'a Arc<Authenticate>, exchange: &Exchange<'_>) -> Option<(&'a Arc<Authenticate>, Prompt)> {
+async fn insufficient<'a>(authenticate: &'a Arc<Authenticate>, exchange: &Exchange<'_>) -> Option<(&'a Arc<Authenticate>, Prompt)> {
     let gateway = exchange.gateway;
-    let (way, presented) = gateway.authentication.presented_by_any(authenticate, exchange.request.headers, exchange.now);
+    let (way, presented) = gateway.authentication.presented_by_any(authenticate, exchange.request.headers, exchange.now).await;
     let Presented::Session(session) = presented else { return None };
     let known = gateway.known.identity(way, &session).ok()?;
     let found = way.requirements.judge(&known.identity.claims, exchange.now).err()?;

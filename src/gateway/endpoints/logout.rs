@@ -13,7 +13,10 @@ pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
     let (gateway, request) = (exchange.gateway, exchange.request);
     let parameters = Parameters::read(request.target.query().unwrap_or_default());
     let wanted = parameters.return_to.as_deref().and_then(|place| gateway.return_places.resolve(place, &request.origin()));
-    let sessions: Vec<_> = super::sessions(exchange).collect();
+    let sessions = match super::sessions(exchange).await {
+        Ok(sessions) => sessions,
+        Err(error) => return super::store_failed(&error, exchange),
+    };
     let Some((authenticate, first)) = sessions.first() else {
         return arrive(&parameters, wanted, exchange);
     };
@@ -27,8 +30,12 @@ pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
     let people: Vec<_> = sessions.iter().map(|(way, session)| gateway.known.identity(way, session).ok()).collect();
     let person = people.first().cloned().flatten();
     for (_, session) in &sessions {
-        exchange.record.revoked += u64::from(gateway.authentication.ended.end(session.id, Ending::SignedOut));
         gateway.known.forget(session.id);
+        match gateway.authentication.end(session.id, Ending::SignedOut).await {
+            Ok(is_first) => exchange.record.revoked += u64::from(is_first),
+            // Not a word of goodbye: a copy of the cookie would still be good at other instances. The person can try again.
+            Err(error) => return super::store_failed(&error, exchange),
+        }
     }
     let elsewhere = match &person {
         Some(person) => at_provider(authenticate, person, wanted.as_deref(), exchange).await,

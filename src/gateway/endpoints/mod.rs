@@ -12,7 +12,7 @@ mod session;
 use std::sync::Arc;
 
 use super::{Exchange, Gateway, ListenerRules, Reply, reply};
-use crate::authentication::{Authenticate, LoginState, Presented, ProtectedResource, WELL_KNOWN};
+use crate::authentication::{Authenticate, LoginState, Presented, ProtectedResource, SessionStoreError, WELL_KNOWN};
 use crate::message::{Malformed, RequestView, Scheme};
 use crate::session::OpenedSession;
 
@@ -82,7 +82,7 @@ pub(super) async fn serve(endpoint: Endpoint<'_>, exchange: &mut Exchange<'_>) -
         Endpoint::FrontchannelLogout => frontchannel_logout::serve(exchange).await,
         Endpoint::Key(kid) => keys::pem(kid, exchange),
         Endpoint::JwksJson => keys::jwks(exchange.gateway),
-        Endpoint::Session => session::serve(exchange),
+        Endpoint::Session => session::serve(exchange).await,
         Endpoint::ProtectedResource(resource) => protected_resource::serve(resource),
     }
 }
@@ -107,17 +107,27 @@ fn beginner<'a>(listener: &'a ListenerRules, login: &LoginState) -> Option<&'a A
 }
 
 /// Sessions of this listener's rules that the browser holds: one for each cookie name and provider.
-fn sessions<'a>(exchange: &Exchange<'a>) -> impl Iterator<Item = (&'a Arc<Authenticate>, OpenedSession)> + use<'a> {
+async fn sessions<'a>(exchange: &Exchange<'a>) -> Result<Vec<(&'a Arc<Authenticate>, OpenedSession)>, SessionStoreError> {
     let (gateway, headers, now) = (exchange.gateway, exchange.request.headers, exchange.now);
     let authentication = &gateway.authentication;
-    let mut seen = Vec::new();
-    exchange.listener.authenticating().filter_map(move |authenticate| match authentication.presented(authenticate, headers, now) {
-        Presented::Session(session) if !seen.contains(&session.id) => {
-            seen.push(session.id);
-            let known = gateway.known.identity(authenticate, &session);
-            let has_ended = known.is_ok_and(|known| authentication.over(known.term(), now).is_some());
-            (!has_ended).then_some((authenticate, session))
+    let mut found: Vec<(_, OpenedSession)> = Vec::new();
+    for authenticate in exchange.listener.authenticating() {
+        match authentication.presented(authenticate, headers, now).await {
+            Presented::Session(session) if !found.iter().any(|(_, known)| known.id == session.id) => {
+                let known = gateway.known.identity(authenticate, &session);
+                if !known.is_ok_and(|known| authentication.over(known.term(), now).is_some()) {
+                    found.push((authenticate, session));
+                }
+            }
+            Presented::Unavailable(error) => return Err(error),
+            Presented::Session(_) | Presented::Nothing | Presented::Unusable => {}
+            Presented::Expired(_) | Presented::Ended(_) | Presented::Unknown(_) => {}
         }
-        _ => None,
-    })
+    }
+    Ok(found)
+}
+
+/// Nobody can tell who is signed in.
+fn store_failed(error: &SessionStoreError, exchange: &mut Exchange<'_>) -> Reply {
+    exchange.refuse(reply::for_session_store(error), None)
 }

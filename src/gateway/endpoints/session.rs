@@ -4,9 +4,13 @@ use serde_json::{Map, Value, json};
 
 use crate::gateway::{Exchange, Reply};
 
-pub(super) fn serve(exchange: &Exchange<'_>) -> Reply {
+pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
     let gateway = exchange.gateway;
-    let person = super::sessions(exchange).find_map(|(authenticate, session)| gateway.known.identity(authenticate, &session).ok());
+    let sessions = match super::sessions(exchange).await {
+        Ok(sessions) => sessions,
+        Err(error) => return super::store_failed(&error, exchange),
+    };
+    let person = sessions.iter().find_map(|(authenticate, session)| gateway.known.identity(authenticate, session).ok());
     let Some(person) = person else { return Reply::json(200, &json!({"signed_in": false})) };
     let identity = &person.identity;
     let configured = gateway.claim_headers.iter().map(|header| header.claim.as_str());

@@ -318,6 +318,14 @@ impl Gateway {
         let _ = self.process.wait();
     }
 
+    /// Ends it without asking, and starts it again with the same files.
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        let configuration = serde_json::from_slice(&std::fs::read(self.configuration_file()).unwrap()).unwrap();
+        let plan = Plan { port: self.port, admin_port: self.admin_port, configuration, folder: self.folder.clone() };
+        *self = plan.start();
+    }
+
     /// ALIVE: still the same process, and no panic in its log.
     pub(crate) fn assert_alive(&mut self) {
         if self.stopped {

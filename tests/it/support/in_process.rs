@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use http::header::{COOKIE, LOCATION, SET_COOKIE};
+use http::header::{COOKIE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
-use vestibule::authentication::{KeySource, ProviderClient, ProviderClientError};
-use vestibule::clients::system_entropy;
+use vestibule::authentication::{KeySource, ProviderClient, ProviderClientError, SessionStore};
+use vestibule::clients::{MemorySessions, system_entropy};
 use vestibule::clock::UnixTime;
 use vestibule::config::{Connect, ProviderTls, load_bytes};
 use vestibule::gateway::{Body, Exchange, Gateway, Record, handle};
@@ -82,7 +82,7 @@ impl ProviderClient for Script {
     }
 }
 
-struct Made(Arc<Mutex<Moment>>);
+struct Made(Arc<Mutex<Moment>>, Arc<dyn SessionStore>);
 
 impl Connect for Made {
     fn provider(&self, provider: &Arc<Provider>, _: ProviderTls<'_>) -> Result<Arc<dyn ProviderClient>, String> {
@@ -95,6 +95,10 @@ impl Connect for Made {
     fn key_set(&self, _: &str, _: &str, _: Option<&[u8]>) -> Result<Arc<dyn KeySource>, String> {
         Err("no key set of its own".to_owned())
     }
+
+    fn memory_sessions(&self) -> Arc<dyn SessionStore> {
+        self.1.clone()
+    }
 }
 
 /// What a request came to.
@@ -103,6 +107,7 @@ pub(crate) struct Decided {
     pub(crate) status: Option<u16>,
     pub(crate) reason: Option<&'static str>,
     pub(crate) sets_session: bool,
+    pub(crate) retry_after: Option<String>,
     location: Option<String>,
 }
 
@@ -117,6 +122,15 @@ pub(crate) struct InProcess {
 impl InProcess {
     /// At `now`, with more settings of the authenticate action.
     pub(crate) fn start(now: u64, settings: &Value) -> Self {
+        Self::start_with(now, settings, "cookie", Arc::new(MemorySessions::new()))
+    }
+
+    /// With sessions in a store of the test's own.
+    pub(crate) fn start_with_store(now: u64, settings: &Value, store: Arc<dyn SessionStore>) -> Self {
+        Self::start_with(now, settings, "memory", store)
+    }
+
+    fn start_with(now: u64, settings: &Value, kind: &str, store: Arc<dyn SessionStore>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("session.key"), session_key(&Secrets::default())).unwrap();
         super::certificates::write_signing_key(&folder.path().join("signing.key"));
@@ -125,6 +139,7 @@ impl InProcess {
         let configuration = json!({
             "listeners": [{
                 "address": "127.0.0.1:8080", "protocol": "http", "hosts": ["app.test"], "trusted_proxies": ["127.0.0.1/32"],
+                "rules": [super::gateway::rule(1, "/public*", &json!([{"forward": "app"}]))],
                 "default_actions": [{"authenticate": authenticate}, {"forward": "app"}],
             }],
             "identity_providers": {"op": {
@@ -132,12 +147,12 @@ impl InProcess {
                 "authorization_endpoint": format!("{ISSUER}/a"), "token_endpoint": format!("{ISSUER}/t"), "jwks_uri": format!("{ISSUER}/k"),
             }},
             "target_groups": {"app": {"targets": ["127.0.0.1:9"]}},
-            "sessions": {"keys": [{"file": "session.key"}]},
+            "sessions": {"keys": [{"file": "session.key"}], "store": kind},
             "identity_headers": {"signing_key": {"file": "signing.key"}},
         });
         let moment = Arc::new(Mutex::new(Moment { now, ..Moment::default() }));
         let bytes = configuration.to_string().into_bytes();
-        let (compiled, report) = load_bytes(&bytes, "test", folder.path(), &system_entropy(), UnixTime(now), &Made(moment.clone()));
+        let (compiled, report) = load_bytes(&bytes, "test", folder.path(), &system_entropy(), UnixTime(now), &Made(moment.clone(), store));
         let gateway = compiled.unwrap_or_else(|| panic!("{}", report.render(false))).gateway;
         Self { gateway, moment, runtime: Runtime::new().unwrap(), cookies: Vec::new() }
     }
@@ -200,15 +215,25 @@ impl InProcess {
             }
         }
         let sets_session = set.iter().any(|cookie| cookie.starts_with("AWSELBAuthSessionCookie-") && !cookie.contains("Max-Age=0"));
-        Decided { status, reason, sets_session, location: text(LOCATION).pop() }
+        Decided { status, reason, sets_session, retry_after: text(RETRY_AFTER).pop(), location: text(LOCATION).pop() }
     }
 
     /// By the front door.
     pub(crate) fn sign_in(&mut self) {
-        let location = self.get("/").location.unwrap();
+        self.sign_in_at("/");
+    }
+
+    /// From a page that leads to the provider to the way back from there.
+    pub(crate) fn callback(&mut self, path: &str) -> String {
+        let location = self.get(path).location.unwrap();
         let parameter = |name: &str| super::client::parameter(&location, name).unwrap();
         self.moment.lock().unwrap().nonce = parameter("nonce");
-        let done = self.get(&format!("/oauth2/idpresponse?code=c&state={}", parameter("state")));
+        format!("/oauth2/idpresponse?code=c&state={}", parameter("state"))
+    }
+
+    pub(crate) fn sign_in_at(&mut self, path: &str) {
+        let callback = self.callback(path);
+        let done = self.get(&callback);
         assert_eq!((done.status, done.sets_session), (Some(302), true), "{:?}", done.reason);
     }
 }
