@@ -85,8 +85,9 @@ impl Authentication {
         if let Some(store) = &self.store {
             return self.presented_reference(&**store, authenticate, sealed, now).await;
         }
+        let is_former = self.sealer.is_former(&sealed);
         let Ok(plain) = self.sealer.open(Purpose::Session, &context(authenticate), sealed) else { return Presented::Unusable };
-        self.judged(authenticate, plain, now)
+        self.judged(authenticate, plain, is_former, now)
     }
 
     /// The session that a reference names. What the reference itself tells, the store is not asked.
@@ -97,6 +98,7 @@ impl Authentication {
         sealed: Vec<u8>,
         now: UnixTime,
     ) -> Presented {
+        let is_former = self.sealer.is_former(&sealed);
         let Ok(plain) = self.sealer.open(Purpose::SessionReference, &context(authenticate), sealed) else { return Presented::Unusable };
         let Ok(SessionReference { id, expires_at }) = SessionReference::read(&plain) else { return Presented::Unusable };
         if expires_at <= now {
@@ -110,14 +112,16 @@ impl Authentication {
             Ok(None) => return Presented::Unknown(id),
             Err(error) => return Presented::Unavailable(error),
         };
+        let is_former = is_former || self.sealer.is_former(&sealed);
         match self.sealer.open(Purpose::StoredSession, &stored_context(authenticate, &id), sealed) {
-            Ok(plain) => self.judged(authenticate, plain, now),
+            Ok(plain) => self.judged(authenticate, plain, is_former, now),
             Err(_) => Presented::Unusable,
         }
     }
 
-    fn judged(&self, authenticate: &Authenticate, plain: Vec<u8>, now: UnixTime) -> Presented {
-        let Ok(session) = OpenedSession::read(plain) else { return Presented::Unusable };
+    fn judged(&self, authenticate: &Authenticate, plain: Vec<u8>, sealed_by_former: bool, now: UnixTime) -> Presented {
+        let Ok(mut session) = OpenedSession::read(plain) else { return Presented::Unusable };
+        session.sealed_by_former = sealed_by_former;
         let is_idle = authenticate.idle_timeout.is_some_and(|idle| session.seen_at.plus(idle) <= now);
         if session.expires_at <= now || is_idle {
             Presented::Expired(session.id)

@@ -30,9 +30,7 @@ impl Authentication {
         now: UnixTime,
     ) -> Result<Vec<String>, SessionWriteError> {
         let Some(store) = &self.store else { return self.session_cookies(authenticate, record) };
-        let reference = SessionReference { id: record.id, expires_at: record.expires_at }.pack();
-        let reference = self.sealer.seal(Purpose::SessionReference, &context(authenticate), &reference)?;
-        let cookies = authenticate.cookie.write(&reference).ok_or(SessionWriteError::TooLarge)?;
+        let cookies = self.reference_cookies(authenticate, record.id, record.expires_at)?;
         let stored = self.stored(authenticate, record)?;
         store.insert(record.id, stored, record.expires_at.since(now)).await?;
         Ok(cookies)
@@ -53,7 +51,7 @@ impl Authentication {
         if replaced { Ok(Vec::new()) } else { Err(SessionWriteError::Ended) }
     }
 
-    /// Notes that a session has just been seen; `Set-Cookie` values where the browser keeps that.
+    /// Notes that a session has just been seen, under the first key; `Set-Cookie` values where the browser has to know.
     pub async fn seen(
         &self,
         authenticate: &Authenticate,
@@ -65,7 +63,7 @@ impl Authentication {
         let stored = self.seal_stored(authenticate, session.id, session.generation, &packed)?;
         // Where a refresh was faster, it has noted the same.
         store.replace(session.id, session.generation, stored, session.expires_at.since(now)).await?;
-        Ok(Vec::new())
+        if session.sealed_by_former { self.reference_cookies(authenticate, session.id, session.expires_at) } else { Ok(Vec::new()) }
     }
 
     /// Ends a session before its time: here at once, also when the store does not answer. True for the first caller only.
@@ -75,6 +73,16 @@ impl Authentication {
             store.remove(session).await?;
         }
         Ok(is_first)
+    }
+
+    fn reference_cookies(
+        &self,
+        authenticate: &Authenticate,
+        id: SessionId,
+        expires_at: UnixTime,
+    ) -> Result<Vec<String>, SessionWriteError> {
+        let reference = self.sealer.seal(Purpose::SessionReference, &context(authenticate), &SessionReference { id, expires_at }.pack())?;
+        authenticate.cookie.write(&reference).ok_or(SessionWriteError::TooLarge)
     }
 
     fn session_cookies(&self, authenticate: &Authenticate, record: &SessionRecord) -> Result<Vec<String>, SessionWriteError> {

@@ -102,10 +102,11 @@ async fn refreshed(
     }
 }
 
-/// Notes that the session is in use, now and then.
+/// Notes that the session is in use, now and then, and seals it again when there is a new key for that.
 async fn touch(authenticate: &Authenticate, session: &OpenedSession, exchange: &mut Exchange<'_>) {
-    let Some(idle) = authenticate.idle_timeout else { return };
-    if exchange.now.since(session.seen_at) < (idle / 8).max(Duration::from_secs(1)) {
+    let since = exchange.now.since(session.seen_at);
+    let is_due = authenticate.idle_timeout.is_some_and(|idle| since >= (idle / 8).max(Duration::from_secs(1)));
+    if !is_due && !session.sealed_by_former {
         return;
     }
     if let Ok(cookies) = exchange.gateway.authentication.seen(authenticate, session, exchange.now).await {

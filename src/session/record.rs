@@ -50,6 +50,8 @@ pub struct OpenedSession {
     pub seen_at: UnixTime,
     pub refresh_from: UnixTime,
     pub access_expires_at: UnixTime,
+    /// By a key that is no longer the first: it has to be sealed again before that one is taken out.
+    pub sealed_by_former: bool,
     plain: Vec<u8>,
 }
 
@@ -116,7 +118,7 @@ impl OpenedSession {
         let (generation, mut rest) = rest.split_first_chunk::<4>().ok_or(RecordError::Damaged)?;
         let generation = u32::from_le_bytes(*generation);
         let (seen_at, refresh_from, access_expires_at) = (time(&mut rest)?, time(&mut rest)?, time(&mut rest)?);
-        Ok(Self { id, expires_at, generation, seen_at, refresh_from, access_expires_at, plain })
+        Ok(Self { id, expires_at, generation, seen_at, refresh_from, access_expires_at, sealed_by_former: false, plain })
     }
 
     /// The same session, seen now: packed without unpacking it.

@@ -120,6 +120,13 @@ impl Sealer {
         Ok([&[VERSION], key.id.as_slice(), &nonce, &body, tag.as_ref()].concat())
     }
 
+    /// Whether the key that has sealed this is not the first any more.
+    #[must_use]
+    pub fn is_former(&self, sealed: &[u8]) -> bool {
+        let first = self.keys.first().map(|key| key.id.as_slice());
+        first.is_some() && sealed.get(1..5) != first
+    }
+
     /// Opens in place: the value is on the path of every request.
     pub fn open(&self, purpose: Purpose, context: &[&[u8]], mut sealed: Vec<u8>) -> Result<Vec<u8>, SealError> {
         let (&[version, ref id @ ..], rest) = sealed.split_first_chunk::<5>().ok_or(SealError::Refused)?;

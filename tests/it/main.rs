@@ -56,6 +56,7 @@ mod redirects;
 mod refresh;
 mod reload;
 mod session_ends;
+mod session_keys;
 mod session_shards;
 mod session_store_faults;
 mod session_stores;

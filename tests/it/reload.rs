@@ -17,7 +17,7 @@ use crate::support::oracles::sign_in;
 use crate::support::raw_target::{head, target as raw_target};
 use crate::support::target::Target;
 
-fn configuration(gateway: &Gateway) -> Value {
+pub(crate) fn configuration(gateway: &Gateway) -> Value {
     serde_json::from_slice(&std::fs::read(gateway.configuration_file()).unwrap()).unwrap()
 }
 
@@ -40,13 +40,13 @@ fn hang_up(gateway: &Gateway) {
 }
 
 /// Waits for the end of one more reload.
-fn reload(gateway: &Gateway, result: &str) {
+pub(crate) fn reload(gateway: &Gateway, result: &str) {
     let before = count(gateway, result);
     hang_up(gateway);
     assert!(eventually(Duration::from_secs(10), || count(gateway, result) == before + 1), "no reload: {}", gateway.log());
 }
 
-fn changed(world: &World, change: impl FnOnce(&mut Value)) {
+pub(crate) fn changed(world: &World, change: impl FnOnce(&mut Value)) {
     let mut configuration = configuration(&world.gateway);
     change(&mut configuration);
     write(&world.gateway, &configuration);
