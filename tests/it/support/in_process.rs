@@ -1,6 +1,7 @@
 //! A gateway in this process, with a clock that the test moves and a provider that answers from memory: for what takes days.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::header::{COOKIE, LOCATION, RETRY_AFTER, SET_COOKIE};
@@ -16,7 +17,7 @@ use vestibule::message::{Authority, RequestTarget, RequestView, Scheme};
 use vestibule::provider::{CallError, Provider, ProviderAnswer, ProviderCall, ProviderMetadata};
 use vestibule::tokens::KeySet;
 
-use super::gateway::session_key;
+use super::gateway::{eventually, session_key};
 use super::jose::{self, Key};
 use super::secrets::Secrets;
 
@@ -166,7 +167,10 @@ impl InProcess {
         self.moment.lock().unwrap().refreshes
     }
 
+    /// What goes on in the background ends first: minutes do not go by while a provider answers.
     pub(crate) fn at(&self, now: u64) {
+        let is_quiet = || self.runtime.metrics().num_alive_tasks() == 0;
+        assert!(eventually(Duration::from_secs(30), is_quiet), "something in the background does not end");
         self.moment.lock().unwrap().now = now;
     }
 
