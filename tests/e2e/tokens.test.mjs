@@ -10,11 +10,16 @@ import { startWorld } from './support/world.mjs';
 
 const API = 'https://api.example.com';
 const SECRET = randomBytes(32).toString('hex');
-const ALGORITHMS = { RS256: ['rsa', { modulusLength: 2048 }], PS256: ['rsa', { modulusLength: 2048 }], ES256: ['ec', { namedCurve: 'P-256' }], EdDSA: ['ed25519'] };
+const RSA = ['rsa', { modulusLength: 2048 }];
+const ALGORITHMS = {
+  RS256: RSA, RS384: RSA, RS512: RSA, PS256: RSA, PS384: RSA, PS512: RSA,
+  ES256: ['ec', { namedCurve: 'P-256' }], ES384: ['ec', { namedCurve: 'P-384' }], EdDSA: ['ed25519'],
+};
 
 /** A key for each algorithm; machines get JWTs of the algorithm that the resource names, or opaque tokens. */
 const options = (made) => ({
   ...made,
+  enabledJWA: { ...made.enabledJWA, idTokenSigningAlgValues: Object.keys(ALGORITHMS) },
   jwks: { keys: Object.entries(ALGORITHMS).map(([algorithm, [type, parameters]]) => signingKey(type, algorithm, parameters)) },
   scopes: [...made.scopes, 'read', 'write'],
   clientAuthMethods: ['client_secret_basic', 'client_secret_post'],
