@@ -29,6 +29,11 @@ pub(super) fn request_parts(target: &str) -> (Method, Authority, RequestTarget) 
     (Method::GET, Authority::parse(b"app.test").unwrap(), RequestTarget::parse(target.as_bytes()).unwrap())
 }
 
+pub(super) fn view<'a>(method: &'a Method, authority: &'a Authority, target: &'a RequestTarget, headers: &'a HeaderMap) -> RequestView<'a> {
+    let client = "192.0.2.7".parse().unwrap();
+    RequestView { method, scheme: Scheme::Https, port: 443, authority, target, headers, client, request_id: "0" }
+}
+
 fn refusal(policy: &Policy, claims: Option<Value>) -> Option<Refusal> {
     decision(policy, claims).err()
 }
@@ -37,17 +42,7 @@ fn decision(policy: &Policy, claims: Option<Value>) -> Result<Decision, Refusal>
     let identity = claims.map(identity);
     let (method, authority, target) = request_parts("/");
     let headers = HeaderMap::new();
-    let client = "192.0.2.7".parse().unwrap();
-    let request = RequestView {
-        method: &method,
-        scheme: Scheme::Https,
-        port: 443,
-        authority: &authority,
-        target: &target,
-        headers: &headers,
-        client,
-        request_id: "0",
-    };
+    let request = view(&method, &authority, &target, &headers);
     authorize(Some(policy), &Facts { identity: identity.as_ref(), request: &request, now: UnixTime(0) }).map(|passage| passage.decision)
 }
 

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::time::sleep;
 
 use super::calls::{Calls, Observer, cooling};
 use super::fetched::{Cause, Fetched};
-use super::freshness::{KEYS_COOL_DOWN, KEYS_FRESH, RETRY_FIRST, RETRY_LAST};
+use super::freshness::{KEYS_COOL_DOWN, Pace};
 use crate::authentication::{KeySource, ProviderClientError};
 use crate::tokens::KeySet;
 
@@ -29,18 +28,12 @@ impl KeyConnection {
     pub fn keep_fresh(self: &Arc<Self>) {
         let connection = Arc::downgrade(self);
         tokio::spawn(async move {
-            let mut pause = RETRY_FIRST;
+            let mut pace = Pace::new();
             loop {
                 let Some(this) = connection.upgrade() else { return };
                 let sound = this.newer(this.keys.current().as_ref(), Cause::Due).await.is_ok();
                 drop(this);
-                if sound {
-                    pause = RETRY_FIRST;
-                    sleep(KEYS_FRESH).await;
-                } else {
-                    sleep(pause).await;
-                    pause = (pause * 2).min(RETRY_LAST);
-                }
+                pace.wait_after(sound).await;
             }
         });
     }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::calls::{Calls, Observer, cooling};
 use super::fetched::{Cause, Fetched};
-use super::freshness::{KEYS_COOL_DOWN, KEYS_FRESH, METADATA_COOL_DOWN, METADATA_FRESH, RETRY_FIRST, RETRY_LAST};
+use super::freshness::{KEYS_COOL_DOWN, METADATA_COOL_DOWN, METADATA_FRESH, Pace};
 use crate::authentication::{KeySource, ProviderClient, ProviderClientError};
 use crate::provider::{CallError, Endpoint, Provider, ProviderAnswer, ProviderCall, ProviderMetadata};
 use crate::tokens::KeySet;
@@ -37,7 +37,7 @@ impl ProviderConnection {
     pub fn keep_fresh(self: &Arc<Self>) {
         let connection = Arc::downgrade(self);
         tokio::spawn(async move {
-            let mut pause = RETRY_FIRST;
+            let mut pace = Pace::new();
             let mut metadata_due = Instant::now();
             loop {
                 let Some(this) = connection.upgrade() else { return };
@@ -50,13 +50,7 @@ impl ProviderConnection {
                 }
                 sound = sound && this.newer_keys_than(this.keys.current().as_ref(), Cause::Due).await.is_ok();
                 drop(this);
-                if sound {
-                    pause = RETRY_FIRST;
-                    sleep(KEYS_FRESH).await;
-                } else {
-                    sleep(pause).await;
-                    pause = (pause * 2).min(RETRY_LAST);
-                }
+                pace.wait_after(sound).await;
             }
         });
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::reload::reload;
 use crate::support::World;
 use crate::support::answer::Answer;
 use crate::support::certificates::{APP, certificates};
@@ -133,10 +134,7 @@ fn l01_a_reload_forgets_no_logout() {
     let mut alice = signed_in(&world, "alice", &json!("sid"));
     let used = token_of(&world, &json!({"sub": "alice"}));
     assert_eq!(deliver(&world, &used).status(), 200);
-    let reloads = || world.gateway.admin("/metrics").unwrap().text().contains("config_reloads_total{result=\"success\"} 1");
-    let pid = world.gateway.process_id().to_string();
-    assert!(std::process::Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
-    assert!(eventually(Duration::from_secs(10), reloads));
+    reload(&world.gateway, "success");
     assert_eq!(deliver(&world, &used).status(), 400, "the token works again");
     assert!(is_signed_out(&world, &mut alice));
 }

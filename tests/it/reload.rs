@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::support::World;
 use crate::support::certificates::certificates;
-use crate::support::client::{Browser, NAVIGATE, connect, raw};
+use crate::support::client::{NAVIGATE, connect, raw};
 use crate::support::gateway::{Gateway, eventually, free_port, rule};
-use crate::support::oracles::sign_in;
+use crate::support::oracles::{sign_in, sign_out};
 use crate::support::raw_target::{head, target as raw_target};
 use crate::support::target::Target;
 
@@ -50,11 +50,6 @@ pub(crate) fn changed(world: &World, change: impl FnOnce(&mut Value)) {
     let mut configuration = configuration(&world.gateway);
     change(&mut configuration);
     write(&world.gateway, &configuration);
-}
-
-fn sign_out(browser: &mut Browser) {
-    let response = browser.request("GET", "/oauth2/logout", &NAVIGATE[..4], &[("Sec-Fetch-Site", "same-origin")], None);
-    assert_eq!(response.status(), 302, "{response}");
 }
 
 #[test]

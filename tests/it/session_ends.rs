@@ -9,9 +9,9 @@ use serde_json::json;
 
 use crate::support::World;
 use crate::support::certificates::{APP, certificates};
-use crate::support::client::{Browser, NAVIGATE, connect};
+use crate::support::client::{Browser, connect};
 use crate::support::logout_token::{deliver, token_of};
-use crate::support::oracles::{sign_in, sign_in_as};
+use crate::support::oracles::{sign_in, sign_in_as, sign_out};
 use crate::support::raw_target::{head, target};
 use crate::support::wire::Wire;
 
@@ -72,11 +72,6 @@ fn opened(world: &World, browser: &Browser, path: &str) -> Wire {
     let head = wire.until(b"\r\n\r\n").unwrap();
     assert!(head.starts_with(b"HTTP/1.1 200"), "{path}: {}", String::from_utf8_lossy(&head));
     wire
-}
-
-fn sign_out(browser: &mut Browser) {
-    let response = browser.request("GET", "/oauth2/logout", &NAVIGATE[..4], &[("Sec-Fetch-Site", "same-origin")], None);
-    assert_eq!(response.status(), 302, "{response}");
 }
 
 fn line(world: &World, path: &str) -> serde_json::Value {

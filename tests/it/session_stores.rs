@@ -1,18 +1,18 @@
 //! One suite over every place where sessions can be kept: what a visitor sees is the same, but for what a restart forgets.
 
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
 
+use crate::reload::reload;
 use crate::step_up::{demanding, reaches, sign_ins_have};
 use crate::support::World;
 use crate::support::bearer::counter;
-use crate::support::client::{Browser, NAVIGATE, connect};
+use crate::support::client::{Browser, connect};
 use crate::support::gateway::{Plan, SESSION_COOKIE, eventually};
 use crate::support::in_process::InProcess;
 use crate::support::logout_token::{deliver, token_of};
-use crate::support::oracles::{assert_signed_in, attempt, is_signed_out, sign_in, sign_in_as, start_login, state_of};
+use crate::support::oracles::{assert_signed_in, attempt, is_signed_out, sign_in, sign_in_as, sign_out, start_login, state_of};
 use crate::support::provider::unix_time;
 use crate::support::secrets::random;
 use vestibule::clients::MemorySessions;
@@ -31,11 +31,6 @@ fn signed_in(world: &World) -> Browser {
     let mut browser = world.browser();
     sign_in(world, &mut browser, "/");
     browser
-}
-
-fn sign_out(browser: &mut Browser) {
-    let response = browser.request("GET", "/oauth2/logout", &NAVIGATE[..4], &[("Sec-Fetch-Site", "same-origin")], None);
-    assert_eq!(response.status(), 302, "{response}");
 }
 
 #[test]
@@ -199,10 +194,7 @@ fn a_reload_signs_nobody_out_in_any_store() {
         let (mut browser, mut gone) = (signed_in(&world), signed_in(&world));
         let mut copy = gone.copy();
         sign_out(&mut gone);
-        let hung_up = Command::new("kill").args(["-HUP", &world.gateway.process_id().to_string()]).status().unwrap();
-        assert!(hung_up.success());
-        let reloaded = || counter(&world, "vestibule_config_reloads_total{result=\"success\"}") == 1;
-        assert!(eventually(Duration::from_secs(10), reloaded), "{store}: {}", world.gateway.log());
+        reload(&world.gateway, "success");
         assert_signed_in(&mut browser, store);
         assert!(is_signed_out(&world, &mut copy), "{store}: who has signed out is back");
     }

@@ -7,9 +7,9 @@ use serde_json::json;
 
 use crate::support::World;
 use crate::support::certificates::certificates;
-use crate::support::client::{Browser, NAVIGATE, connect, raw};
+use crate::support::client::{Browser, connect, raw};
 use crate::support::gateway::eventually;
-use crate::support::oracles::{identity_of, no_bypass, sign_in};
+use crate::support::oracles::{identity_of, no_bypass, sign_in, sign_out};
 use crate::support::target::Target;
 use crate::support::wire::Wire;
 
@@ -58,8 +58,7 @@ fn w02_socket_is_closed_when_its_session_is_signed_out() {
     let mut another = world.browser();
     sign_in(&world, &mut another, "/");
     let (wire, mut other) = (open(&world, &browser), open(&world, &another));
-    let signed_out = browser.request("GET", "/oauth2/logout", &NAVIGATE[..4], &[("Sec-Fetch-Site", "same-origin")], None);
-    assert_eq!(signed_out.status(), 302, "{signed_out}");
+    sign_out(&mut browser);
     assert_closed(&world, wire, "AuthEndedSession");
     // Nobody else notices.
     echoes(&mut other);

@@ -7,26 +7,15 @@ use proptest::strategy::ValueTree as _;
 use serde_json::json;
 
 use super::*;
-use crate::authorization::tests::{identity, request_parts};
+use crate::authorization::tests::{identity, request_parts, view};
 use crate::clock::UnixTime;
-use crate::message::{RequestView, Scheme};
 
 fn ours(source: &str) -> Option<Result<bool, ()>> {
     let expression = Expression::compile(source).ok()?;
     let identity = identity(json!({"sub": "u", "t": "abc", "n": 3, "d": 1.5, "y": true, "l": ["a", "abc"], "m": {"k": "a"}}));
     let (method, authority, target) = request_parts("/abc");
     let headers = http::HeaderMap::new();
-    let client = "192.0.2.7".parse().unwrap();
-    let request = RequestView {
-        method: &method,
-        scheme: Scheme::Https,
-        port: 443,
-        authority: &authority,
-        target: &target,
-        headers: &headers,
-        client,
-        request_id: "0",
-    };
+    let request = view(&method, &authority, &target, &headers);
     Some(expression.holds(&Facts { identity: Some(&identity), request: &request, now: UnixTime(0) }).map_err(|_| ()))
 }
 

@@ -1,12 +1,11 @@
 //! What an expression means, and what is said of one that means nothing. `oracle` asks the library as well.
 
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::authorization::tests::{identity, request_parts};
+use crate::authorization::tests::{identity, request_parts, view};
 use crate::clock::UnixTime;
-use crate::message::{Authority, RequestTarget, RequestView, Scheme};
 
 /// 2026-11-20 (a Friday), 12:30:00 UTC.
 const NOW: UnixTime = UnixTime(1_795_177_800);
@@ -24,11 +23,6 @@ fn ask(source: &str, claims: &Json, target: &str, headers: &[(&'static str, &'st
     );
     let request = view(&method, &authority, &target, &headers);
     expression.holds(&Facts { identity: Some(&identity), request: &request, now: NOW })
-}
-
-fn view<'a>(method: &'a Method, authority: &'a Authority, target: &'a RequestTarget, headers: &'a HeaderMap) -> RequestView<'a> {
-    let client = "192.0.2.7".parse().unwrap();
-    RequestView { method, scheme: Scheme::Https, port: 443, authority, target, headers, client, request_id: "0" }
 }
 
 fn holds(source: &str) -> bool {

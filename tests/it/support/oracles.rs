@@ -56,6 +56,12 @@ pub(crate) fn no_session_no_token_call(
     response
 }
 
+/// As a link on a page of the application does it.
+pub(crate) fn sign_out(browser: &mut Browser) {
+    let response = browser.request("GET", "/oauth2/logout", &NAVIGATE[..4], &[("Sec-Fetch-Site", "same-origin")], None);
+    assert_eq!(response.status(), 302, "{response}");
+}
+
 /// Whether a protected page sends the browser to a provider.
 pub(crate) fn is_signed_out(world: &World, browser: &mut Browser) -> bool {
     let response = browser.get("/still-signed-out");
