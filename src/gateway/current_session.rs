@@ -82,7 +82,7 @@ async fn refreshed(
     exchange: &mut Exchange<'_>,
 ) -> Result<Arc<Known>, NotCurrent> {
     let (gateway, now) = (exchange.gateway, exchange.now);
-    if gateway.renewals.of(session.id, session.generation).is_none() && gateway.renewals.is_superseded(session) {
+    if gateway.renewals.is_superseded(session.id, session.generation) {
         // Its refresh token is spent. Sent once more, the provider would take it for stolen and end the session of whoever has the new one.
         return Err(NotCurrent::Over(SUPERSEDED));
     }

@@ -83,9 +83,13 @@ impl Renewals {
         self.0.done.get(&(session, generation))
     }
 
-    /// Whether a newer cookie of the session has been given out: this one was copied, or is of a browser that lost the answer.
-    pub(super) fn is_superseded(&self, session: &OpenedSession) -> bool {
-        self.0.newest.get(&session.id).is_some_and(|newest| newest > session.generation)
+    /// Whether a newer cookie of the session was given out so long ago that this one can only have been copied, or is of a browser that
+    /// lost the answer.
+    pub(super) fn is_superseded(&self, session: SessionId, generation: u32) -> bool {
+        // In this order: `finish` notes what came of a refresh before it notes that there is a newer cookie. A request that looks in between
+        // would be taken for a copy the other way round.
+        let is_old = self.0.newest.get(&session).is_some_and(|newest| newest > generation);
+        is_old && self.of(session, generation).is_none()
     }
 
     /// Begins the refresh, unless it is going on, is done, or is not to be tried again yet. It goes on when the visitor goes away: a refresh
@@ -118,24 +122,24 @@ impl Renewals {
                 None => authentication.refresh(&authenticate, &session, now).await,
             };
             let outcome = outcome(&authenticate, &session, result, attempts, now);
-            renewals.finish(&session, &outcome);
+            renewals.finish(session.id, session.generation, &outcome);
             let _ = sender.send(Some(outcome));
         }));
         Begun::Running(receiver)
     }
 
-    fn finish(&self, session: &OpenedSession, outcome: &Outcome) {
+    fn finish(&self, session: SessionId, generation: u32, outcome: &Outcome) {
         let index = match outcome {
-            Outcome::Renewed(renewed) => {
-                self.0.newest.insert(session.id, renewed.known.generation);
-                0
-            }
+            Outcome::Renewed(_) => 0,
             Outcome::Over => 1,
             Outcome::Failed { .. } => 2,
         };
         self.0.counts[index].fetch_add(1, Ordering::Relaxed);
-        self.0.done.insert((session.id, session.generation), outcome.clone());
-        self.0.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&session.id);
+        self.0.done.insert((session, generation), outcome.clone());
+        if let Outcome::Renewed(renewed) = outcome {
+            self.0.newest.insert(session, renewed.known.generation);
+        }
+        self.0.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
     }
 }
 
@@ -195,3 +199,54 @@ const MOST_NEWEST: u64 = 1_000_000;
 /// For how long a request may come with the cookie of before: longer than any page takes to load, and than any answer to travel.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 const LONGEST_SESSION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use serde_json::Map;
+
+    use super::*;
+    use crate::identity::Identity;
+    use crate::secret::Secret;
+
+    fn renewed() -> Outcome {
+        let identity = Identity {
+            provider: "op".into(),
+            issuer: "https://op.example".into(),
+            client_id: "client".into(),
+            subject: "alice".into(),
+            display_name: "Alice".into(),
+            claims: Map::new(),
+            access_token: Secret::new(String::new()),
+            id_token: Secret::new(String::new()),
+            session: None,
+            expires_at: UnixTime(u64::MAX),
+        };
+        Outcome::Renewed(Arc::new(Renewed { known: Arc::new(Known::of_session(identity, 1)), set_cookies: Vec::new() }))
+    }
+
+    /// E01: whoever comes in the very moment in which a refresh ends is not taken for somebody with a copied cookie.
+    #[test]
+    fn a_cookie_is_not_superseded_while_its_refresh_ends() {
+        let (renewals, outcome) = (Renewals::new(Box::new(|_| ())), renewed());
+        let id = |number: usize| SessionId((number as u128).to_be_bytes());
+        let (sessions, current) = (20_000, AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0..sessions {
+                    current.store(number, Ordering::Relaxed);
+                    renewals.finish(id(number), 0, &outcome);
+                }
+                current.store(sessions, Ordering::Relaxed);
+            });
+            loop {
+                let number = current.load(Ordering::Relaxed);
+                if number == sessions {
+                    break;
+                }
+                assert!(!renewals.is_superseded(id(number), 0), "at session {number}");
+            }
+        });
+    }
+}
