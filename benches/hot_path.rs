@@ -30,6 +30,7 @@ use vestibule::identity_headers::SigningKey;
 use vestibule::message::{Authority, RequestTarget, RequestView, Scheme};
 use vestibule::provider::{CallError, Endpoint, Moment, Provider, ProviderAnswer, ProviderCall, ProviderMetadata};
 use vestibule::session::SessionKey;
+use vestibule::session::{EndedSessions, RedisServers};
 use vestibule::tokens::KeySet;
 
 const NOW: UnixTime = UnixTime(1_795_170_000);
@@ -156,6 +157,10 @@ impl Connect for Made {
 
     fn key_set(&self, _: &str, _: &str, _: Option<&[u8]>) -> Result<Arc<dyn KeySource>, String> {
         Err("no key set of its own".to_owned())
+    }
+
+    fn redis_sessions(&self, _: RedisServers, _: &EndedSessions) -> Result<Arc<dyn SessionStore>, String> {
+        Err("no Redis".to_owned())
     }
 
     fn memory_sessions(&self) -> Arc<dyn SessionStore> {

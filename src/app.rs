@@ -3,7 +3,7 @@
 mod connector;
 mod reload;
 
-pub use connector::{Connections, Connector};
+pub use connector::{Connections, Connector, Observers};
 pub use reload::ReloadError;
 
 use std::net::SocketAddr;
@@ -91,13 +91,21 @@ fn load_with(options: &Options, load: impl FnOnce(&dyn Connect) -> (Option<Compi
         Ok(metrics) => Arc::new(metrics),
         Err(error) => return (None, Report::of("metrics".to_owned(), config::Fault::error("", error.to_string()))),
     };
-    let connector = Connector::new(observer(metrics.clone(), options.clock.clone()));
+    let connector = Connector::new(observers(&metrics, &options.clock), &options.entropy);
     let (compiled, report) = load(&connector);
     let connections = connector.into_connections();
     (compiled.map(|compiled| Loaded { compiled, connections, metrics }), report)
 }
 
-fn observer(metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Observer {
+fn observers(metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>) -> Observers {
+    let store = metrics.clone();
+    Observers {
+        providers: provider_observer(metrics.clone(), clock.clone()),
+        session_store: Arc::new(move |was_answered| store.session_store_call(was_answered)),
+    }
+}
+
+fn provider_observer(metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Observer {
     Arc::new(move |event: &ProviderEvent| {
         metrics.provider_call(&event.provider, event.endpoint.label(), event.duration.as_secs_f64());
         let good = event.result.as_ref().is_ok_and(|status| (200..300).contains(status));

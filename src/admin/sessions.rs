@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Admin;
+use crate::authentication::SessionStoreError;
 use crate::gateway::SeenSession;
 
 pub(super) fn routes() -> Router<Arc<Admin>> {
@@ -53,7 +54,11 @@ async fn end(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Respons
     if id.len() != 16 || !id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
         return bad_request("an id has 16 hexadecimal digits, as session_id in the access log");
     }
-    let count = admin.gateway.load().end_session(&id, admin.clock.now());
+    let gateway = admin.gateway.load_full();
+    let count = match gateway.end_session(&id, admin.clock.now()).await {
+        Ok(count) => count,
+        Err(error) => return unavailable(&error),
+    };
     tracing::info!(session = id, seen = count > 0, "a session was ended at the admin address");
     ended(&admin, count)
 }
@@ -63,12 +68,14 @@ async fn end_all(State(admin): State<Arc<Admin>>, wanted: Result<Query<Wanted>, 
     let Ok(Query(Wanted { subject: Some(subject), identity_provider: Some(provider), limit: None })) = wanted else {
         return bad_request("the parameters are subject and identity_provider");
     };
-    match admin.gateway.load().end_sessions_of(&provider, &subject, admin.clock.now()) {
-        Some(count) => {
+    let gateway = admin.gateway.load_full();
+    match gateway.end_sessions_of(&provider, &subject, admin.clock.now()).await {
+        Ok(Some(count)) => {
             tracing::info!(subject, provider, seen = count, "the sessions of a person were ended at the admin address");
             ended(&admin, count)
         }
-        None => (StatusCode::NOT_FOUND, Json(json!({"error": "no rule has such an identity_provider"}))).into_response(),
+        Err(error) => unavailable(&error),
+        Ok(None) => (StatusCode::NOT_FOUND, Json(json!({"error": "no rule has such an identity_provider"}))).into_response(),
     }
 }
 
@@ -76,6 +83,13 @@ async fn end_all(State(admin): State<Arc<Admin>>, wanted: Result<Query<Wanted>, 
 fn ended(admin: &Admin, seen: usize) -> Response {
     admin.metrics.sessions_revoked(u64::try_from(seen).unwrap_or_default());
     Json(json!({"ended": true, "seen": seen})).into_response()
+}
+
+/// They are over here, and not yet everywhere: whoever asked has to ask again.
+fn unavailable(error: &SessionStoreError) -> Response {
+    tracing::warn!(%error, "sessions were ended at the admin address, and other instances may not know");
+    let body = json!({"ended": false, "error": "the session store did not answer: over here, and not yet at every instance; try again"});
+    (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
 }
 
 fn bad_request(error: &str) -> Response {

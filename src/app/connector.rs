@@ -5,17 +5,35 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::authentication::{KeySource, ProviderClient, SessionStore};
-use crate::clients::{KeyConnection, MemorySessions, Observer, ProviderConnection, client_config};
+use crate::clients::{KeyConnection, MemorySessions, Observer, ProviderConnection, RedisSessions, StoreObserver, client_config};
 use crate::config::{Connect, ProviderTls};
 use crate::provider::Provider;
-use crate::secret::Secret;
+use crate::secret::{Entropy, Secret};
+use crate::session::{EndedSessions, RedisServers};
 
 /// Makes connections while a configuration is compiled, and keeps them for whoever runs it.
 pub struct Connector {
-    observer: Observer,
+    observers: Observers,
+    entropy: Entropy,
     /// Of a configuration that runs: what has been fetched from a provider is good for the next one too.
     before: Connections,
+    ended: Option<EndedSessions>,
     made: RefCell<Connections>,
+}
+
+/// Told of what goes over the connections.
+#[derive(Clone)]
+pub struct Observers {
+    pub providers: Observer,
+    pub session_store: StoreObserver,
+}
+
+impl Observers {
+    /// For connections that are never used.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { providers: Arc::new(|_| ()), session_store: Arc::new(|_| ()) }
+    }
 }
 
 /// To everything that signs tokens which count here, and to the sessions.
@@ -26,6 +44,8 @@ pub struct Connections {
     pub key_sets: Vec<(Arc<str>, Arc<KeyConnection>)>,
     /// Where they are kept in this process.
     sessions: Option<Arc<MemorySessions>>,
+    /// Where a fleet shares them.
+    shared_sessions: Option<Arc<RedisSessions>>,
     /// What each provider is believed by and shown, and URL and authorities of each key set, in the same order.
     shown: Vec<Shown>,
     asked: Vec<(String, Option<Vec<u8>>)>,
@@ -48,12 +68,13 @@ impl PartialEq for Shown {
 }
 
 impl Connector {
-    pub fn new(observer: Observer) -> Self {
-        Self::after(observer, Connections::default())
+    pub fn new(observers: Observers, entropy: &Entropy) -> Self {
+        Self { observers, entropy: entropy.clone(), before: Connections::default(), ended: None, made: RefCell::default() }
     }
 
-    pub(super) fn after(observer: Observer, before: Connections) -> Self {
-        Self { observer, before, made: RefCell::default() }
+    /// For a gateway that takes the place of another, with its connections and endings.
+    pub(super) fn after(self, before: Connections, ended: EndedSessions) -> Self {
+        Self { before, ended: Some(ended), ..self }
     }
 
     pub fn into_connections(self) -> Connections {
@@ -70,7 +91,7 @@ impl Connect for Connector {
             Some(((_, connection), _)) => connection.clone(),
             None => {
                 let tls = client_config(tls.authorities, tls.client_certificate).map_err(|error| error.to_string())?;
-                ProviderConnection::new(provider.clone(), tls, self.observer.clone()).map_err(|error| error.to_string())?
+                ProviderConnection::new(provider.clone(), tls, self.observers.providers.clone()).map_err(|error| error.to_string())?
             }
         };
         let mut made = self.made.borrow_mut();
@@ -86,7 +107,7 @@ impl Connect for Connector {
             Some(((_, connection), _)) => connection.clone(),
             None => {
                 let tls = client_config(authorities, None).map_err(|error| error.to_string())?;
-                KeyConnection::new(issuer, url, tls, self.observer.clone()).map_err(|error| error.to_string())?
+                KeyConnection::new(issuer, url, tls, self.observers.providers.clone()).map_err(|error| error.to_string())?
             }
         };
         let mut made = self.made.borrow_mut();
@@ -100,15 +121,38 @@ impl Connect for Connector {
         self.made.borrow_mut().sessions = Some(sessions.clone());
         sessions
     }
+
+    fn redis_sessions(&self, servers: RedisServers, ended: &EndedSessions) -> Result<Arc<dyn SessionStore>, String> {
+        let sessions = match self.before.shared_sessions.as_ref().filter(|known| known.is_at(&servers)) {
+            Some(known) => known.clone(),
+            None => {
+                let ended = self.ended.as_ref().unwrap_or(ended);
+                let made = RedisSessions::new(servers, ended.clone(), &self.entropy, self.observers.session_store.clone());
+                Arc::new(made.map_err(|error| error.to_string())?)
+            }
+        };
+        self.made.borrow_mut().shared_sessions = Some(sessions.clone());
+        Ok(sessions)
+    }
 }
 
 impl Connections {
+    /// Does once what the gateway will do at the shared store; `None` where there is none. What works and what does not, in words.
+    pub async fn try_session_store(&self) -> Option<Result<String, String>> {
+        let sessions = self.shared_sessions.as_ref()?;
+        sessions.start();
+        Some(sessions.try_out().await.map(|()| "a session can be written, read, changed and ended".to_owned()).map_err(|error| error.to_string()))
+    }
+
     /// Those that are not kept fresh already.
     pub(super) fn keep_fresh(&self, before: &Self) {
         for (_, provider) in &self.providers {
             if !before.providers.iter().any(|(_, known)| Arc::ptr_eq(known, provider)) {
                 provider.keep_fresh();
             }
+        }
+        if let Some(sessions) = &self.shared_sessions {
+            sessions.start();
         }
         for (_, key_set) in &self.key_sets {
             if !before.key_sets.iter().any(|(_, known)| Arc::ptr_eq(known, key_set)) {

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use super::{Connections, Connector, Options, observer, show_certificates, watch_targets};
+use super::{Connections, Connector, Options, observers, show_certificates, watch_targets};
 use crate::clients::resolve_targets_once;
 use crate::config::{self, AccessLogSettings, AdminSettings, Compiled, ListenerSettings, Report};
 use crate::gateway::Gateway;
@@ -64,7 +64,8 @@ impl Reloadable {
     async fn try_reload(&self, path: &Path) -> Result<Vec<String>, ReloadError> {
         let mut current = self.current.lock().await;
         let (clock, entropy) = (&self.options.clock, &self.options.entropy);
-        let connector = Connector::after(observer(self.metrics.clone(), clock.clone()), current.connections.clone());
+        let ended = self.gateway.load().authentication.ended.clone();
+        let connector = Connector::new(observers(&self.metrics, clock), entropy).after(current.connections.clone(), ended);
         let (compiled, report) = config::load(path, entropy, clock.now(), &connector);
         let Some(compiled) = compiled else { return Err(ReloadError::Configuration(report)) };
         let connections = connector.into_connections();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use serde_json::{Map, Value};
 
-use super::{Authenticate, Authentication, ProviderClientError};
+use super::{Authenticate, Authentication, ProviderClientError, SessionStoreError};
 use crate::clock::UnixTime;
 use crate::identity::Mark;
 use crate::provider::{LoggedOut, LogoutToken, LogoutTokenError, LogoutTokenExpectations};
@@ -31,6 +31,9 @@ pub enum BackchannelLogoutError {
     Metadata(ProviderClientError),
     #[error("the key set: {0}")]
     Keys(ProviderClientError),
+    /// The sessions are over here, and perhaps not yet at other instances.
+    #[error(transparent)]
+    Store(#[from] SessionStoreError),
 }
 
 impl Authentication {
@@ -55,10 +58,13 @@ impl Authentication {
             now,
         };
         let token = LogoutToken::judge(&verified, &expected)?;
-        if !self.used_logout_tokens.claim(fingerprint(&token)) {
+        let name = fingerprint(&token);
+        if self.used_logout_tokens.is_used(&name) {
             return Err(BackchannelLogoutError::Used);
         }
-        self.log_out(&token, &provider.client_id, now);
+        self.log_out(&token, &provider.client_id, now).await?;
+        // Not before: the provider tries again where a store did not answer.
+        let _ = self.used_logout_tokens.claim(name);
         Ok((way, token))
     }
 
@@ -77,18 +83,18 @@ impl Authentication {
         }
     }
 
-    fn log_out(&self, token: &LogoutToken, client_id: &str, now: UnixTime) {
-        let until = token.ends_until(now);
-        match &token.whom {
-            LoggedOut::Subject(subject) => self.ended.end_marked(Mark::subject(&token.issuer, client_id, subject), until),
+    async fn log_out(&self, token: &LogoutToken, client_id: &str, now: UnixTime) -> Result<(), SessionStoreError> {
+        let issuer = &token.issuer;
+        let marks = match &token.whom {
+            LoggedOut::Subject(subject) => vec![Mark::subject(issuer, client_id, subject)],
             LoggedOut::Session { sid, subject } => {
-                self.ended.end_marked(Mark::provider_session(&token.issuer, client_id, sid), until);
+                let session = Mark::provider_session(issuer, client_id, sid);
                 // Of a session that began without a `sid` nobody can say that it is not this one.
-                if let Some(subject) = subject {
-                    self.ended.end_marked(Mark::without_provider_session(&token.issuer, client_id, subject), until);
-                }
+                let unnamed = subject.as_ref().map(|subject| Mark::without_provider_session(issuer, client_id, subject));
+                std::iter::once(session).chain(unnamed).collect()
             }
-        }
+        };
+        self.end_marked(&marks, token.ends_until(now)).await
     }
 }
 

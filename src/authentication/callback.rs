@@ -143,7 +143,7 @@ impl Authentication {
         let metadata = authenticate.client.metadata().await.map_err(CallbackError::Metadata)?;
         check_response_issuer(&authenticate.provider.issuers, &metadata, response)?;
         // From here on this state is spent, whatever comes of it.
-        if !self.finished_logins.claim(login.id) {
+        if !self.finished_logins.claim(login.id) || !self.claim_everywhere(login.id).await? {
             return Err(CallbackError::UsedState);
         }
         match response.error.as_deref() {

@@ -36,7 +36,7 @@ pub use id_token_check::IdTokenFailure;
 pub use login::{LoginError, LoginStart, MAX_RETURN_BYTES, Prompt};
 pub use login_state::{LOGIN_LIFETIME, LoginState};
 pub use logout::{LogoutState, ReturnPlaces};
-pub use port::{KeySource, ProviderClient, ProviderClientError, SessionStore, SessionStoreError, StoredSession};
+pub use port::{KeySource, ProviderClient, ProviderClientError, SessionStore, SessionStoreError, StoredSession, Turn, TurnHeld};
 pub use refresh::{RefreshError, Refreshed, Unwritten};
 pub use requirements::{AuthenticationRequirements, Insufficient};
 pub use session_check::{Presented, SessionOver, SessionTerm, identify};

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::identity::SessionId;
+use crate::clock::UnixTime;
+use crate::identity::{Mark, Marks, SessionId};
 use crate::provider::{CallError, MetadataError, ProviderAnswer, ProviderCall, ProviderMetadata};
+use crate::session::Ending;
 use crate::tokens::{KeySet, KeySetError};
 
 /// Why metadata or keys are not to be had.
@@ -67,19 +69,52 @@ pub struct StoredSession {
 #[error("the session store: {0}")]
 pub struct SessionStoreError(pub String);
 
-/// Where sessions are kept of which the browser holds a reference.
+/// Whose turn it is to refresh a session.
+pub enum Turn {
+    /// Nobody else begins while what is in it is there.
+    Ours(Option<Arc<dyn TurnHeld>>),
+    /// Another instance has refreshed it: the state of now.
+    Done(Vec<u8>),
+    /// The session is over.
+    Over,
+    /// Another instance has just tried in vain, or has been at it for longer than anybody waits.
+    NotNow,
+}
+
+/// Given back when it is dropped.
+pub trait TurnHeld: Send + Sync {
+    /// It was in vain; nobody begins again at once.
+    fn failed(&self);
+}
+
+/// Where sessions are kept of which the browser holds a reference. What is written for a single process has nobody to share with.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
     /// The sealed state of a session; `None` where there is none (any more).
     async fn load(&self, id: SessionId) -> Result<Option<Vec<u8>>, SessionStoreError>;
 
-    /// A new session, gone by itself after `lifetime` (threat O06).
-    async fn insert(&self, id: SessionId, session: StoredSession, lifetime: Duration) -> Result<(), SessionStoreError>;
+    /// A new session, gone by itself after `lifetime` (threat O06), and found by any of its marks.
+    async fn insert(&self, id: SessionId, session: StoredSession, marks: &Marks, lifetime: Duration) -> Result<(), SessionStoreError>;
 
     /// A new state in place of that of `generation`. False, and nothing has changed, where the session has another state or is gone: what
     /// has ended does not come back.
     async fn replace(&self, id: SessionId, generation: u32, session: StoredSession, lifetime: Duration) -> Result<bool, SessionStoreError>;
 
-    /// Ends a session; one that is not there, too.
-    async fn remove(&self, id: SessionId) -> Result<(), SessionStoreError>;
+    /// Ends a session; one that is not there, too. Every instance knows why.
+    async fn remove(&self, id: SessionId, ending: Ending) -> Result<(), SessionStoreError>;
+
+    /// Ends the sessions with this mark that were signed in no later than `until`, also those that other instances keep in mind.
+    async fn remove_marked(&self, _mark: Mark, _until: UnixTime) -> Result<(), SessionStoreError> {
+        Ok(())
+    }
+
+    /// Asks for the turn to refresh a session that is in the state of `generation`; waits while another instance has it.
+    async fn turn(&self, _id: SessionId, _generation: u32) -> Result<Turn, SessionStoreError> {
+        Ok(Turn::Ours(None))
+    }
+
+    /// Whether no other instance has ever used this name, which is then used; forgotten after `lifetime`.
+    async fn claim(&self, _name: [u8; 16], _lifetime: Duration) -> Result<bool, SessionStoreError> {
+        Ok(true)
+    }
 }

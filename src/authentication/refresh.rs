@@ -7,14 +7,16 @@ use serde_json::{Map, Value};
 
 use super::id_token_check::IdTokenFailure;
 use super::session_check::{ISSUER, SID};
-use super::{Authenticate, Authentication, ProviderClientError, SessionStoreError, SessionWriteError};
+use super::session_write::stored_context;
+use super::{Authenticate, Authentication, ProviderClientError, SessionStoreError, SessionWriteError, Turn, TurnHeld};
 use crate::clock::UnixTime;
+use crate::identity::SessionId;
 use crate::provider::{
     CallError, ExpectedNonce, IdTokenClaims, Moment, ProviderMetadata, TokenError, TokenResponse, UserInfoError, merge, personal, refresh,
     user_info_call, user_info_claims,
 };
 use crate::secret::EntropyError;
-use crate::session::{OpenedSession, RecordError, SessionRecord};
+use crate::session::{Ending, OpenedSession, Purpose, RecordError, SessionRecord};
 use crate::tokens::Compact;
 
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,11 @@ pub enum RefreshError {
     OtherPerson,
     #[error(transparent)]
     Session(#[from] SessionWriteError),
+    /// Nobody knows whether another instance is at it.
+    #[error(transparent)]
+    Store(SessionStoreError),
+    #[error("another instance has tried, or goes on trying")]
+    Elsewhere,
     /// The former refresh token is spent, and the new one is here only.
     #[error("{1}; there are new tokens to be written")]
     Unwritten(Unwritten, SessionStoreError),
@@ -52,18 +59,23 @@ impl RefreshError {
             Self::IdToken(IdTokenFailure::Claims(_) | IdTokenFailure::Signature(_)) => true,
             Self::Token(TokenError::Form | TokenError::Member(_)) | Self::IdToken(IdTokenFailure::Keys(_)) => false,
             Self::Session(SessionWriteError::Record(_) | SessionWriteError::Seal(_) | SessionWriteError::Store(_)) => false,
-            Self::Metadata(_) | Self::Call(_) | Self::Entropy(_) | Self::Unwritten(..) => false,
+            Self::Metadata(_) | Self::Call(_) | Self::Entropy(_) => false,
+            Self::Store(_) | Self::Elsewhere | Self::Unwritten(..) => false,
         }
     }
 }
 
 /// A state of a session that the store has not taken yet.
 #[derive(Clone)]
-pub struct Unwritten(Arc<SessionRecord>);
+pub struct Unwritten {
+    record: Arc<SessionRecord>,
+    /// Until it is written, nobody else may spend the refresh token of before.
+    held: Option<Arc<dyn TurnHeld>>,
+}
 
 impl std::fmt::Debug for Unwritten {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Unwritten({})", self.0.id.hash())
+        write!(formatter, "Unwritten({}, held: {})", self.record.id.hash(), self.held.is_some())
     }
 }
 
@@ -74,9 +86,35 @@ pub struct Refreshed {
 }
 
 impl Authentication {
-    /// One exchange with the provider. Whoever calls sees to it that there is one at a time for each session: a provider that rotates
-    /// refresh tokens takes a second use of one for a theft.
+    /// New tokens: from the provider, or from the instance that has been faster. Whoever calls sees to it that there is one at a time
+    /// for each session in this process, and the store does for all: a provider that rotates refresh tokens takes a second use of one for
+    /// a theft.
     pub async fn refresh(&self, authenticate: &Authenticate, session: &OpenedSession, now: UnixTime) -> Result<Refreshed, RefreshError> {
+        let Some(store) = &self.store else { return self.renew(authenticate, session, None, now).await };
+        let held = match store.turn(session.id, session.generation).await.map_err(RefreshError::Store)? {
+            Turn::Ours(held) => held,
+            Turn::Done(sealed) => return self.taken_over(authenticate, (session.id, session.generation), sealed),
+            Turn::Over => return Err(SessionWriteError::Ended.into()),
+            Turn::NotNow => return Err(RefreshError::Elsewhere),
+        };
+        let result = self.renew(authenticate, session, held.clone(), now).await;
+        match &result {
+            // No other instance has to ask the provider for the same answer.
+            Err(error) if error.is_final() => drop(store.remove(session.id, Ending::SignedOut).await),
+            Err(RefreshError::Unwritten(..)) | Ok(_) => {}
+            Err(_) => held.iter().for_each(|held| held.failed()),
+        }
+        result
+    }
+
+    /// One exchange with the provider.
+    async fn renew(
+        &self,
+        authenticate: &Authenticate,
+        session: &OpenedSession,
+        held: Option<Arc<dyn TurnHeld>>,
+        now: UnixTime,
+    ) -> Result<Refreshed, RefreshError> {
         let record = session.unpack()?;
         let metadata = authenticate.client.metadata().await.map_err(RefreshError::Metadata)?;
         let moment = Moment { entropy: &self.entropy, now };
@@ -96,7 +134,7 @@ impl Authentication {
             refresh_token: tokens.refresh_token.map_or(record.refresh_token, |token| token.expose().clone()),
             ..record
         };
-        self.write_refreshed(authenticate, Unwritten(Arc::new(record)), session.generation, now).await
+        self.write_refreshed(authenticate, Unwritten { record: Arc::new(record), held }, session.generation, now).await
     }
 
     /// Writes the state that follows `generation`. Where the store does not answer, that is all that has to be done again: the refresh
@@ -108,12 +146,42 @@ impl Authentication {
         generation: u32,
         now: UnixTime,
     ) -> Result<Refreshed, RefreshError> {
-        let record = &unwritten.0;
+        let record = &unwritten.record;
         match self.write_next(authenticate, record, generation, now).await {
             Ok(set_cookies) => Ok(Refreshed { session: OpenedSession::read(record.pack()?)?, set_cookies }),
             Err(SessionWriteError::Store(error)) => Err(RefreshError::Unwritten(unwritten, error)),
+            // By this very call perhaps, whose first answer was lost.
+            Err(SessionWriteError::Ended) => match self.loaded(record.id).await {
+                Ok(Some(sealed)) => self.taken_over(authenticate, (record.id, generation), sealed),
+                Ok(None) => Err(SessionWriteError::Ended.into()),
+                Err(error) => Err(RefreshError::Unwritten(unwritten, error)),
+            },
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn loaded(&self, id: SessionId) -> Result<Option<Vec<u8>>, SessionStoreError> {
+        match &self.store {
+            Some(store) => store.load(id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The state that another instance has written. One that is older than what has been seen here is of a store that has lost what it
+    /// was given: its refresh token is spent.
+    fn taken_over(
+        &self,
+        authenticate: &Authenticate,
+        (id, generation): (SessionId, u32),
+        sealed: Vec<u8>,
+    ) -> Result<Refreshed, RefreshError> {
+        let context = stored_context(authenticate, &id);
+        let plain = self.sealer.open(Purpose::StoredSession, &context, sealed).map_err(SessionWriteError::Seal)?;
+        let session = OpenedSession::read(plain)?;
+        if session.generation <= generation {
+            return Err(SessionWriteError::Ended.into());
+        }
+        Ok(Refreshed { session, set_cookies: Vec::new() })
     }
 
     /// The claims of the new ID token, or of the one that there is, with those of user info over them.

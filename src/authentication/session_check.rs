@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
+use serde_json::Value;
 
 use super::session_write::stored_context;
 use super::{Authenticate, Authentication, SessionStore, SessionStoreError};
 use crate::clock::UnixTime;
 use crate::identity::{Identity, KnownSession, Marks, SessionId, display_name};
 use crate::secret::Secret;
-use crate::session::{Ending, OpenedSession, Purpose, RecordError, SessionReference};
+use crate::session::{Ending, OpenedSession, Purpose, RecordError, SessionRecord, SessionReference};
 
 /// What was found in the cookies, and in the store where they refer to it.
 pub enum Presented {
@@ -163,15 +164,14 @@ pub(super) fn context(authenticate: &Authenticate) -> [&[u8]; 4] {
 /// The person of an opened session.
 pub fn identify(authenticate: &Authenticate, session: &OpenedSession) -> Result<Identity, RecordError> {
     let record = session.unpack()?;
-    let subject = record.claims.get("sub").and_then(|subject| subject.as_str()).ok_or(RecordError::Damaged)?;
-    let subject: Arc<str> = Arc::from(subject);
+    let session = known_session(authenticate, &record)?;
+    let subject: Arc<str> = Arc::from(text(&record, "sub").ok_or(RecordError::Damaged)?);
     let display_name = display_name(&record.claims).map_or_else(|| subject.clone(), Arc::from);
     let provider = &authenticate.provider;
+    let issuer = text(&record, ISSUER).map_or_else(|| provider.issuers.first().clone(), Arc::from);
     let mut claims = record.claims;
-    let mut own = |name| claims.remove(name).and_then(|value| value.as_str().map(str::to_owned));
-    let (issuer, sid) = (own(ISSUER), own(SID));
-    let issuer: Arc<str> = issuer.map_or_else(|| provider.issuers.first().clone(), Arc::from);
-    let session = KnownSession::new(record.id, (&issuer, &provider.client_id), &subject, sid.as_deref(), record.signed_in_at);
+    claims.remove(ISSUER);
+    claims.remove(SID);
     Ok(Identity {
         provider: provider.name.clone(),
         issuer,
@@ -184,6 +184,18 @@ pub fn identify(authenticate: &Authenticate, session: &OpenedSession) -> Result<
         session: Some(session),
         expires_at: record.expires_at,
     })
+}
+
+/// What a session is found by.
+pub(super) fn known_session(authenticate: &Authenticate, record: &SessionRecord) -> Result<KnownSession, RecordError> {
+    let provider = &authenticate.provider;
+    let subject = text(record, "sub").ok_or(RecordError::Damaged)?;
+    let issuer = text(record, ISSUER).unwrap_or_else(|| provider.issuers.first());
+    Ok(KnownSession::new(record.id, (issuer, &provider.client_id), subject, text(record, SID), record.signed_in_at))
+}
+
+fn text<'a>(record: &'a SessionRecord, name: &str) -> Option<&'a str> {
+    record.claims.get(name).and_then(Value::as_str)
 }
 
 /// Where the issuer that really signed is kept among the claims; the ID token's own `iss` has been taken out.

@@ -1,9 +1,9 @@
 //! Where a session is written: all of it into the browser's cookies, or into a store, of which the browser holds a reference.
 
-use super::session_check::context;
-use super::{Authenticate, Authentication, SessionStoreError, StoredSession};
+use super::session_check::{context, known_session};
+use super::{Authenticate, Authentication, LOGIN_LIFETIME, SessionStoreError, StoredSession};
 use crate::clock::UnixTime;
-use crate::identity::SessionId;
+use crate::identity::{Mark, SessionId};
 use crate::session::{Ending, OpenedSession, Purpose, RecordError, SealError, SessionRecord, SessionReference};
 
 /// Why a session could not be written.
@@ -32,7 +32,8 @@ impl Authentication {
         let Some(store) = &self.store else { return self.session_cookies(authenticate, record) };
         let cookies = self.reference_cookies(authenticate, record.id, record.expires_at)?;
         let stored = self.stored(authenticate, record)?;
-        store.insert(record.id, stored, record.expires_at.since(now)).await?;
+        let marks = known_session(authenticate, record)?.marks;
+        store.insert(record.id, stored, &marks, record.expires_at.since(now)).await?;
         Ok(cookies)
     }
 
@@ -70,9 +71,29 @@ impl Authentication {
     pub async fn end(&self, session: SessionId, ending: Ending) -> Result<bool, SessionStoreError> {
         let is_first = self.ended.end(session, ending);
         if let Some(store) = &self.store {
-            store.remove(session).await?;
+            store.remove(session, ending).await?;
         }
         Ok(is_first)
+    }
+
+    /// Ends the sessions with these marks that were signed in no later than `until`, here at once, and at every other instance.
+    pub async fn end_marked(&self, marks: &[Mark], until: UnixTime) -> Result<(), SessionStoreError> {
+        for mark in marks {
+            self.ended.end_marked(*mark, until);
+        }
+        let Some(store) = &self.store else { return Ok(()) };
+        for mark in marks {
+            store.remove_marked(*mark, until).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether no other instance has seen the answer to this login.
+    pub(super) async fn claim_everywhere(&self, login: [u8; 16]) -> Result<bool, SessionWriteError> {
+        match &self.store {
+            Some(store) => Ok(store.claim(login, LOGIN_LIFETIME).await?),
+            None => Ok(true),
+        }
     }
 
     fn reference_cookies(

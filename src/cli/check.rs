@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::{AT_FAULT, FAILED, output, policy_tests};
-use crate::app::{Connections, Connector};
+use crate::app::{Connections, Connector, Observers};
 use crate::authentication::{Authenticate, KeySource as _, ProviderClient as _};
 use crate::clients::{SystemClock, system_entropy};
 use crate::clock::Clock as _;
@@ -15,7 +15,7 @@ use crate::provider::ProviderMetadata;
 use crate::tokens::KeySet;
 
 pub(super) fn run(path: &Path, online: bool, tests: Option<&Path>) -> ExitCode {
-    let connector = Connector::new(Arc::new(|_| {}));
+    let connector = Connector::new(Observers::none(), &system_entropy());
     let (compiled, report) = config::load(path, &system_entropy(), SystemClock.now(), &connector);
     output::print(report.render(output::has_color(&std::io::stdout())).trim_end());
     let Some(compiled) = compiled else { return ExitCode::from(AT_FAULT) };
@@ -32,6 +32,9 @@ fn ask(path: &Path, connections: &Connections, gateway: &Gateway) -> ExitCode {
     let (outcomes, doubts) = runtime.block_on(async {
         let mut outcomes = Vec::new();
         let mut doubts = Vec::new();
+        if let Some(outcome) = connections.try_session_store().await {
+            outcomes.push(("sessions.redis".to_owned(), outcome));
+        }
         for (provider, connection) in &connections.providers {
             let outcome = match (connection.metadata().await, connection.keys().await) {
                 (Ok(metadata), Ok(keys)) => {
@@ -51,9 +54,9 @@ fn ask(path: &Path, connections: &Connections, gateway: &Gateway) -> ExitCode {
     });
     let errors = outcomes.iter().filter(|(_, outcome)| outcome.is_err()).count();
     let verdict = match errors {
-        0 => "every identity provider answers".to_owned(),
-        1 => "1 identity provider does not answer as it should".to_owned(),
-        count => format!("{count} identity providers do not answer as they should"),
+        0 => "everything answers".to_owned(),
+        1 => "1 of them does not answer as it should".to_owned(),
+        count => format!("{count} of them do not answer as they should"),
     };
     output::print(&format!("\n{} online: {verdict}", path.display()));
     for (name, outcome) in &outcomes {

@@ -12,7 +12,8 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use crate::authentication::{SessionStore, SessionStoreError, StoredSession};
-use crate::identity::SessionId;
+use crate::identity::{Marks, SessionId};
+use crate::session::Ending;
 
 /// Bounded in bytes; where there is no more room, those go that nobody has used for longest.
 pub struct MemorySessions(Cache<SessionId, Entry>);
@@ -64,7 +65,7 @@ impl SessionStore for MemorySessions {
         Ok(self.0.get(&id).map(|entry| entry.session.sealed.clone()))
     }
 
-    async fn insert(&self, id: SessionId, session: StoredSession, lifetime: Duration) -> Result<(), SessionStoreError> {
+    async fn insert(&self, id: SessionId, session: StoredSession, _: &Marks, lifetime: Duration) -> Result<(), SessionStoreError> {
         self.0.insert(id, Entry { session: Arc::new(session), lifetime });
         Ok(())
     }
@@ -78,7 +79,7 @@ impl SessionStore for MemorySessions {
         Ok(matches!(result, CompResult::ReplacedWith(_)))
     }
 
-    async fn remove(&self, id: SessionId) -> Result<(), SessionStoreError> {
+    async fn remove(&self, id: SessionId, _: Ending) -> Result<(), SessionStoreError> {
         self.0.invalidate(&id);
         Ok(())
     }
@@ -107,6 +108,10 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(3600);
 
+    fn marks() -> Marks {
+        Marks::new("c9a84ee7e87bc64b", ("https://op.example", "client"), "alice", None, crate::clock::UnixTime(0))
+    }
+
     fn session(generation: u32) -> StoredSession {
         StoredSession { generation, sealed: vec![u8::try_from(generation).unwrap(); 1000] }
     }
@@ -121,11 +126,11 @@ mod tests {
             let (store, id) = (MemorySessions::new(), SessionId([1; 16]));
             assert!(!store.replace(id, 0, session(1), LONG).await.unwrap(), "of a session that is not there");
             assert_eq!(store.load(id).await.unwrap(), None);
-            store.insert(id, session(0), LONG).await.unwrap();
+            store.insert(id, session(0), &marks(), LONG).await.unwrap();
             assert!(store.replace(id, 0, session(1), LONG).await.unwrap());
             assert!(!store.replace(id, 0, session(2), LONG).await.unwrap(), "of a state that is past");
             assert_eq!(store.load(id).await.unwrap(), Some(session(1).sealed));
-            store.remove(id).await.unwrap();
+            store.remove(id, Ending::SignedOut).await.unwrap();
             assert!(!store.replace(id, 1, session(2), LONG).await.unwrap(), "of a session that has ended");
             assert_eq!(store.load(id).await.unwrap(), None);
         });
@@ -135,7 +140,7 @@ mod tests {
     fn a_session_is_gone_when_its_lifetime_is() {
         run(async {
             let (store, id) = (MemorySessions::new(), SessionId([1; 16]));
-            store.insert(id, session(0), Duration::ZERO).await.unwrap();
+            store.insert(id, session(0), &marks(), Duration::ZERO).await.unwrap();
             assert_eq!(store.load(id).await.unwrap(), None);
         });
     }
@@ -146,7 +151,7 @@ mod tests {
             let store = MemorySessions::holding(10 * (1000 + u64::from(OVERHEAD)));
             let id = |number: u8| SessionId([number; 16]);
             for number in 0..10 {
-                store.insert(id(number), session(0), LONG).await.unwrap();
+                store.insert(id(number), session(0), &marks(), LONG).await.unwrap();
                 store.0.run_pending_tasks();
             }
             for _ in 0..50 {
@@ -155,7 +160,7 @@ mod tests {
                 }
                 store.0.run_pending_tasks();
             }
-            store.insert(id(10), session(0), LONG).await.unwrap();
+            store.insert(id(10), session(0), &marks(), LONG).await.unwrap();
             store.0.run_pending_tasks();
             assert!(store.load(id(10)).await.unwrap().is_some(), "whoever has just signed in");
             assert_eq!(store.load(id(0)).await.unwrap(), None, "whoever has not come back");

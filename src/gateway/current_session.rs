@@ -30,7 +30,9 @@ pub(super) async fn current(
     let known = gateway.known.get(session.id);
     exchange.record.session_was_known = Some(known.is_some());
     let known = match known {
-        Some(known) if known.generation >= session.generation => known,
+        Some(known) if known.generation == session.generation => known,
+        // A store says itself what holds; with cookies the browser may have lost the newer one.
+        Some(known) if known.generation > session.generation && gateway.authentication.store.is_none() => known,
         // Another instance has refreshed it, or this one has forgotten the person.
         Some(_) | None => gateway.known.remember(authenticate, session).map_err(NotCurrent::Record)?,
     };

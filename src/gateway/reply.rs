@@ -343,6 +343,7 @@ pub(super) fn for_backchannel_logout(error: &BackchannelLogoutError) -> Verdict 
         BackchannelLogoutError::Stranger => refused("AuthInvalidLogoutToken"),
         BackchannelLogoutError::Token(_) => refused("AuthInvalidLogoutToken"),
         BackchannelLogoutError::Used => refused("AuthUsedLogoutToken"),
+        BackchannelLogoutError::Store(cause) => for_session_store(cause),
         BackchannelLogoutError::Metadata(cause) => later(provider("AuthDiscoveryRequestTimeout", "AuthDiscoveryRequestFailed", cause)),
         BackchannelLogoutError::Keys(cause) => later(provider("AuthJwksRequestTimeout", "AuthJwksRequestFailed", cause)),
     }

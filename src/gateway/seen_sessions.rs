@@ -11,7 +11,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::{Gateway, ListenerRules};
-use crate::authentication::SessionTerm;
+use crate::authentication::{SessionStoreError, SessionTerm};
 use crate::clock::UnixTime;
 use crate::identity::{Identity, KnownSession, Mark, SessionId};
 use crate::session::Ending;
@@ -99,29 +99,33 @@ impl Gateway {
     }
 
     /// Ends the session that logs call so, also one that has not been seen here. The number of those that had been.
-    pub fn end_session(&self, hash: &str, now: UnixTime) -> usize {
+    pub async fn end_session(&self, hash: &str, now: UnixTime) -> Result<usize, SessionStoreError> {
         // Nobody else has this hash, whatever the clock of the instance that has made the session.
-        self.end_marked(&[Mark::session(hash)], UnixTime(u64::MAX), now)
+        self.end_marked(&[Mark::session(hash)], UnixTime(u64::MAX), now).await
     }
 
     /// Ends all sessions of a person, also those that have not been seen here. The number of those that had been; `None` where no rule
     /// has such a provider.
-    pub fn end_sessions_of(&self, provider: &str, subject: &str, now: UnixTime) -> Option<usize> {
+    pub async fn end_sessions_of(&self, provider: &str, subject: &str, now: UnixTime) -> Result<Option<usize>, SessionStoreError> {
         let mut ways = self.listeners.iter().flat_map(ListenerRules::authenticating);
-        let provider = &ways.find(|way| *way.provider.name == *provider)?.provider;
+        let Some(way) = ways.find(|way| *way.provider.name == *provider) else { return Ok(None) };
+        let provider = &way.provider;
         let mark = |issuer: String| Mark::subject(&issuer, &provider.client_id, subject);
         let marks: Vec<Mark> = provider.issuers.of_tokens().map(mark).collect();
-        Some(self.end_marked(&marks, now, now))
+        Ok(Some(self.end_marked(&marks, now, now).await?))
     }
 
-    fn end_marked(&self, marks: &[Mark], until: UnixTime, now: UnixTime) -> usize {
+    async fn end_marked(&self, marks: &[Mark], until: UnixTime, now: UnixTime) -> Result<usize, SessionStoreError> {
         let meant = |seen: &Arc<SeenSession>| marks.iter().any(|mark| seen.session.marks.has(*mark));
         let good = self.seen_sessions(now);
-        for mark in marks {
-            self.authentication.ended.end_marked(*mark, until);
-        }
-        let ended = good.iter().filter(|seen| meant(seen) && self.authentication.ended.end(seen.session.id, Ending::SignedOut));
-        ended.inspect(|seen| self.known.forget(seen.session.id)).count()
+        self.authentication.end_marked(marks, until).await?;
+        let ended = good.iter().filter(|seen| meant(seen));
+        Ok(ended
+            .inspect(|seen| {
+                self.authentication.ended.end(seen.session.id, Ending::SignedOut);
+                self.known.forget(seen.session.id);
+            })
+            .count())
     }
 }
 

@@ -35,6 +35,17 @@ impl Mark {
         Self::of("no sid", &[issuer, client_id, subject])
     }
 
+    /// As another instance has it from `bytes`.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    #[must_use]
+    pub fn bytes(self) -> [u8; 16] {
+        self.0
+    }
+
     /// Lengths are part of it: no two lists of words look the same.
     fn of(kind: &str, words: &[&str]) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);

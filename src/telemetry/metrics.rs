@@ -22,6 +22,7 @@ pub struct Metrics {
     jwt_validation: IntCounterVec,
     logout_tokens: IntCounterVec,
     token_cache: IntCounterVec,
+    session_store: IntCounterVec,
     auth_refresh: IntCounterVec,
     jwks_refresh: IntCounterVec,
     jwks_fetched_at: GaugeVec,
@@ -91,6 +92,7 @@ impl Metrics {
             jwt_validation: counters("jwt_validation_total", "Bearer tokens that were judged", &["result", "reason"])?,
             logout_tokens: counters("logout_tokens_total", "Back-channel logout requests", &["result", "reason"])?,
             token_cache: counters("token_cache_total", "Bearer tokens that had, or had not, been judged before", &["result"])?,
+            session_store: counters("session_store_requests_total", "Exchanges with the store of the sessions", &["result"])?,
             auth_refresh: counters("auth_refresh_total", "Sessions that were given new tokens, or could not be", &["result"])?,
             jwks_refresh: counters("jwks_refresh_total", "Attempts to fetch a key set", &["result"])?,
             jwks_fetched_at: gauges("jwks_fetched_timestamp_seconds", "When the key set in use was fetched", &["identity_provider"])?,
@@ -178,6 +180,11 @@ impl Metrics {
     /// A provider was asked to revoke a token.
     pub fn token_revocation(&self, provider: &str, is_good: bool) {
         self.token_revocations.with_label_values(&[provider, if is_good { "success" } else { "failure" }]).inc();
+    }
+
+    /// An exchange with the store of the sessions.
+    pub fn session_store_call(&self, was_answered: bool) {
+        self.session_store.with_label_values(&[if was_answered { "success" } else { "failure" }]).inc();
     }
 
     pub fn connect_error(&self, target_group: &str) {

@@ -23,7 +23,7 @@ fn body_after_import(listeners: &Value, more: &[Value]) -> Vec<u8> {
     let files: Vec<Vec<u8>> = [listeners].into_iter().chain(more).map(|value| serde_json::to_vec(value).unwrap()).collect();
     let inputs: Vec<Input<'_>> = files.iter().map(|bytes| Input { name: "a.json", bytes }).collect();
     let imported = alb(&inputs).unwrap();
-    let connector = vestibule::app::Connector::new(std::sync::Arc::new(|_| panic!("no provider is asked here")));
+    let connector = vestibule::app::Connector::new(vestibule::app::Observers::none(), &vestibule::clients::system_entropy());
     let (compiled, report) = vestibule::config::load_bytes(
         imported.configuration.as_bytes(),
         "imported.yaml",

@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 use vestibule::authentication::{SessionStore, SessionStoreError, StoredSession};
-use vestibule::identity::SessionId;
+use vestibule::identity::{Marks, SessionId};
+use vestibule::session::Ending;
 
 use crate::support::in_process::InProcess;
 
@@ -63,7 +64,7 @@ impl SessionStore for Scripted {
         Ok(found)
     }
 
-    async fn insert(&self, id: SessionId, session: StoredSession, lifetime: Duration) -> Result<(), SessionStoreError> {
+    async fn insert(&self, id: SessionId, session: StoredSession, _: &Marks, lifetime: Duration) -> Result<(), SessionStoreError> {
         self.call()?;
         self.keeps(lifetime);
         self.sessions.lock().unwrap().insert(id, session);
@@ -85,7 +86,7 @@ impl SessionStore for Scripted {
         }
     }
 
-    async fn remove(&self, id: SessionId) -> Result<(), SessionStoreError> {
+    async fn remove(&self, id: SessionId, _: Ending) -> Result<(), SessionStoreError> {
         self.call()?;
         self.sessions.lock().unwrap().remove(&id);
         Ok(())

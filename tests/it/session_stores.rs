@@ -17,10 +17,14 @@ use crate::support::provider::unix_time;
 use crate::support::secrets::random;
 use vestibule::clients::MemorySessions;
 
-const STORES: [&str; 2] = ["cookie", "memory"];
+const STORES: [&str; 3] = ["cookie", "memory", "redis"];
 
 fn keeping(plan: &mut Plan, store: &str) {
-    plan.configuration["sessions"]["store"] = json!(store);
+    if store == "redis" {
+        plan.keep_in_redis();
+    } else {
+        plan.configuration["sessions"]["store"] = json!(store);
+    }
 }
 
 fn world(store: &str) -> World {
@@ -201,12 +205,12 @@ fn a_reload_signs_nobody_out_in_any_store() {
 }
 
 #[test]
-fn a_restart_ends_sessions_in_memory_with_one_new_sign_in_and_none_in_cookies() {
+fn a_restart_ends_sessions_in_memory_with_one_new_sign_in_and_no_others() {
     for store in STORES {
         let mut world = world(store);
         let mut browser = signed_in(&world);
         world.gateway.restart();
-        if store == "cookie" {
+        if store != "memory" {
             assert_signed_in(&mut browser, "after a restart");
             continue;
         }
@@ -256,6 +260,7 @@ fn in_process(store: &str, settings: &serde_json::Value) -> InProcess {
     match store {
         "cookie" => InProcess::start(START, settings),
         "memory" => InProcess::start_with_store(START, settings, std::sync::Arc::new(MemorySessions::new())),
+        "redis" => InProcess::start_with_redis(START, settings),
         other => panic!("no store {other}"),
     }
 }

@@ -12,6 +12,7 @@ mod issuers;
 mod listeners;
 mod places;
 mod providers;
+mod redis;
 mod references;
 mod requirements;
 mod sessions;
@@ -38,7 +39,7 @@ use crate::clock::UnixTime;
 use crate::gateway::{ClientCertificate, Gateway, KnownSessions, KnownTokens, Renewals, RuleActions};
 use crate::provider::{LOGOUT_TOKEN_LIFETIME, Provider};
 use crate::secret::Entropy;
-use crate::session::{EndedSessions, Sealer, SessionCookie, UsedOnce};
+use crate::session::{EndedSessions, RedisServers, Sealer, SessionCookie, UsedOnce};
 use crate::tokens::Verifier;
 
 /// Whom a connection believes, and who it says that it is.
@@ -58,6 +59,9 @@ pub trait Connect {
 
     /// Sessions in this process.
     fn memory_sessions(&self) -> Arc<dyn SessionStore>;
+
+    /// Sessions of a fleet. What another instance ends is put into `ended`.
+    fn redis_sessions(&self, servers: RedisServers, ended: &EndedSessions) -> Result<Arc<dyn SessionStore>, String>;
 }
 
 /// A configuration that can run.
@@ -89,7 +93,8 @@ pub(super) fn compile(
     let pages = settings::pages(&mut context, root.pages.as_ref());
     let headers = settings::identity_headers(&mut context, root.identity_headers.as_ref(), entropy);
     let keys = sessions::keys(&mut context, root.sessions.as_ref());
-    let store = sessions::store(&mut context, root.sessions.as_ref(), connect);
+    let ended = EndedSessions::new();
+    let store = sessions::store(&mut context, root.sessions.as_ref(), &ended, connect);
     let admin = root.admin.as_ref().and_then(|admin| settings::admin(&mut context, admin));
     let access_log = settings::access_log(&context, root.access_log.as_ref());
     let log = settings::log(root.log.as_ref());
@@ -131,7 +136,7 @@ pub(super) fn compile(
             entropy: entropy.clone(),
             verifier: Verifier::default(),
             store,
-            ended: EndedSessions::new(),
+            ended,
             finished_logins: UsedOnce::new(LOGIN_LIFETIME),
             used_logout_tokens: UsedOnce::new(LOGOUT_TOKEN_LIFETIME),
             callback_path: format!("{}/idpresponse", endpoints.prefix),

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Connect;
 use super::context::Context;
+use super::{Connect, redis};
 use crate::authentication::SessionStore;
 use crate::config::raw::{SecretSource, Sessions, Store};
 use crate::config::reader::Located;
-use crate::session::{SessionKey, SessionKeyError};
+use crate::session::{EndedSessions, SessionKey, SessionKeyError};
 
 /// The keys that are sound; faults for the others.
 pub(super) fn keys(context: &mut Context<'_>, raw: Option<&Sessions>) -> Vec<SessionKey> {
@@ -40,17 +40,34 @@ pub(super) fn keys(context: &mut Context<'_>, raw: Option<&Sessions>) -> Vec<Ses
 }
 
 /// Where sessions are kept; `None`: in the cookies.
-pub(super) fn store(context: &mut Context<'_>, raw: Option<&Sessions>, connect: &dyn Connect) -> Option<Arc<dyn SessionStore>> {
-    let at = raw?.store.as_ref()?;
-    match at.value {
-        Store::Cookie => None,
-        Store::Memory => {
+pub(super) fn store(
+    context: &mut Context<'_>,
+    raw: Option<&Sessions>,
+    ended: &EndedSessions,
+    connect: &dyn Connect,
+) -> Option<Arc<dyn SessionStore>> {
+    let raw = raw?;
+    let store = raw.store.as_ref().map_or(Store::Cookie, |at| at.value);
+    if let (true, Some(at)) = (store != Store::Redis, &raw.redis) {
+        context.warn(at, "sessions are not kept there", "write store: redis beside it");
+    }
+    match (store, raw.store.as_ref()?) {
+        (Store::Cookie, _) => None,
+        (Store::Memory, at) => {
             context.warn(
                 at,
                 "sessions end with this process, and no other instance knows them",
                 "good for one instance whose people may sign in again after a restart; otherwise `store: cookie`",
             );
             Some(connect.memory_sessions())
+        }
+        (Store::Redis, at) => {
+            let Some(redis) = &raw.redis else {
+                context.error_hint(at, "nobody says where the Redis is", "write redis: {url: rediss://redis.internal:6379/0} beside it");
+                return None;
+            };
+            let servers = redis::servers(context, redis)?;
+            connect.redis_sessions(servers, ended).map_err(|error| context.error(redis, error)).ok()
         }
     }
 }

@@ -159,14 +159,48 @@ section! {
         keys: Located<Vec<Secret>>,
         /// Default cookie: nothing to run.
         store: Option<Located<Store>>,
+        /// store: redis.
+        redis: Option<Located<Redis>>,
     }
-    later: ["redis"]
+}
+
+section! {
+    /// Redis or Valkey, where a fleet keeps its sessions.
+    pub struct Redis {
+        /// redis://HOST:PORT/DATABASE, rediss:// over TLS, or unix:///PATH. A list: the sentinels, or some nodes of a cluster.
+        url: Option<OneOrMore<Secret>>,
+        /// What the names of all keys begin with. Default vestibule.
+        key_prefix: Option<Located<String>>,
+        /// A user of the server's access-control list.
+        username: Option<Located<String>>,
+        /// Of that user, or of the default one.
+        password: Option<Located<Secret>>,
+        /// rediss: PEM; believed instead of the system's authorities.
+        ca_certificates: Option<Located<String>>,
+        /// rediss: shown to a server that asks for one.
+        client_certificate: Option<Located<Certificate>>,
+        /// The servers are sentinels, which know where the master is.
+        sentinel: Option<Sentinel>,
+        /// The servers are nodes of a cluster. Default false.
+        cluster: Option<Located<bool>>,
+    }
+}
+
+section! {
+    /// How sentinels are asked.
+    pub struct Sentinel {
+        /// The name that they have for the master and its replicas.
+        service: Located<String>,
+        /// A user of theirs.
+        username: Option<Located<String>>,
+        /// Of that user, or of their default one.
+        password: Option<Located<Secret>>,
+    }
 }
 
 words! {
     /// Where sessions live.
-    pub enum Store { Cookie = "cookie", Memory = "memory" }
-    later: ["redis"]
+    pub enum Store { Cookie = "cookie", Memory = "memory", Redis = "redis" }
 }
 
 section! {

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::certificates::{APP, certificates, write_signing_key};
+use super::redis::Redis;
 use super::secrets::Secrets;
 use super::wire::{Response, Wire, listen};
 
@@ -25,6 +26,8 @@ pub(crate) const SIGNER: &str = "arn:aws:elasticloadbalancing:eu-west-1:12345678
 
 pub(crate) struct Gateway {
     folder: Arc<tempfile::TempDir>,
+    /// What its sessions are kept in.
+    redis: Option<Arc<Redis>>,
     process: Child,
     pub(crate) port: u16,
     admin_port: u16,
@@ -98,6 +101,7 @@ pub(crate) struct Plan {
     pub(crate) admin_port: u16,
     pub(crate) configuration: Value,
     folder: Arc<tempfile::TempDir>,
+    redis: Option<Arc<Redis>>,
 }
 
 impl Plan {
@@ -141,7 +145,37 @@ impl Plan {
             "access_log": {"format": "json", "path": at("access.log")},
             "log": {"level": "trace", "format": "text"},
         });
-        Self { port, admin_port, configuration, folder: Arc::new(folder) }
+        Self { port, admin_port, configuration, folder: Arc::new(folder), redis: None }
+    }
+
+    /// One more gateway with the same keys, providers, targets and store.
+    pub(crate) fn sibling(gateway: &Gateway) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let text = read(&gateway.configuration_file());
+        let mut plan = Self {
+            port: gateway.port,
+            admin_port: gateway.admin_port,
+            configuration: serde_json::from_str(&text).unwrap(),
+            folder,
+            redis: gateway.redis.clone(),
+        };
+        plan.configuration["access_log"]["path"] = json!(plan.folder.path().join("access.log"));
+        plan.move_elsewhere();
+        plan
+    }
+
+    /// Keeps sessions in a Redis of its own.
+    pub(crate) fn keep_in_redis(&mut self) -> Arc<Redis> {
+        let redis = Arc::new(Redis::start());
+        self.keep_in(&redis, &redis.url());
+        redis
+    }
+
+    /// Keeps sessions in this Redis, by way of `url`.
+    pub(crate) fn keep_in(&mut self, redis: &Arc<Redis>, url: &str) {
+        self.configuration["sessions"]["store"] = json!("redis");
+        self.configuration["sessions"]["redis"] = json!({"url": url});
+        self.redis = Some(redis.clone());
     }
 
     pub(crate) fn listener(&mut self) -> &mut Value {
@@ -189,7 +223,7 @@ impl Plan {
             .stderr(log)
             .spawn()
             .unwrap();
-        Gateway { folder: self.folder.clone(), process, port: self.port, admin_port: self.admin_port, stopped: false }
+        Gateway { folder: self.folder.clone(), redis: self.redis.clone(), process, port: self.port, admin_port: self.admin_port, stopped: false }
     }
 
     /// With other ports, since somebody was faster.
@@ -322,7 +356,8 @@ impl Gateway {
     pub(crate) fn restart(&mut self) {
         self.stop();
         let configuration = serde_json::from_slice(&std::fs::read(self.configuration_file()).unwrap()).unwrap();
-        let plan = Plan { port: self.port, admin_port: self.admin_port, configuration, folder: self.folder.clone() };
+        let (folder, redis) = (self.folder.clone(), self.redis.clone());
+        let plan = Plan { port: self.port, admin_port: self.admin_port, configuration, folder, redis };
         *self = plan.start();
     }
 

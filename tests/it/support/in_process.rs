@@ -9,16 +9,18 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use vestibule::authentication::{KeySource, ProviderClient, ProviderClientError, SessionStore};
-use vestibule::clients::{MemorySessions, system_entropy};
+use vestibule::clients::{MemorySessions, RedisSessions, system_entropy};
 use vestibule::clock::UnixTime;
 use vestibule::config::{Connect, ProviderTls, load_bytes};
 use vestibule::gateway::{Body, Exchange, Gateway, Record, handle};
 use vestibule::message::{Authority, RequestTarget, RequestView, Scheme};
 use vestibule::provider::{CallError, Provider, ProviderAnswer, ProviderCall, ProviderMetadata};
+use vestibule::session::{EndedSessions, RedisAddress, RedisLogin, RedisServers, RedisTopology};
 use vestibule::tokens::KeySet;
 
 use super::gateway::{eventually, session_key};
 use super::jose::{self, Key};
+use super::redis::Redis;
 use super::secrets::Secrets;
 
 const ISSUER: &str = "https://op.test";
@@ -97,6 +99,10 @@ impl Connect for Made {
         Err("no key set of its own".to_owned())
     }
 
+    fn redis_sessions(&self, _: RedisServers, _: &EndedSessions) -> Result<Arc<dyn SessionStore>, String> {
+        Err("no Redis".to_owned())
+    }
+
     fn memory_sessions(&self) -> Arc<dyn SessionStore> {
         self.1.clone()
     }
@@ -117,6 +123,8 @@ pub(crate) struct InProcess {
     gateway: Arc<Gateway>,
     moment: Arc<Mutex<Moment>>,
     runtime: Runtime,
+    /// Runs what never ends, so that `at` can wait for all the rest.
+    _beside: Option<(Runtime, Redis)>,
     pub(crate) cookies: Vec<(String, String)>,
 }
 
@@ -129,6 +137,24 @@ impl InProcess {
     /// With sessions in a store of the test's own.
     pub(crate) fn start_with_store(now: u64, settings: &Value, store: Arc<dyn SessionStore>) -> Self {
         Self::start_with(now, settings, "memory", store)
+    }
+
+    /// With sessions in a Redis of its own.
+    pub(crate) fn start_with_redis(now: u64, settings: &Value) -> Self {
+        let (redis, runtime) = (Redis::start(), Runtime::new().unwrap());
+        let servers = RedisServers {
+            addresses: vec![RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: redis.port }],
+            tls: false,
+            database: 0,
+            login: RedisLogin::default(),
+            topology: RedisTopology::Standalone,
+            authorities: None,
+            client_certificate: None,
+            key_prefix: "vestibule".to_owned(),
+        };
+        let sessions = RedisSessions::new(servers, EndedSessions::new(), &system_entropy(), Arc::new(|_| ())).unwrap();
+        runtime.block_on(async { sessions.start() });
+        Self { _beside: Some((runtime, redis)), ..Self::start_with_store(now, settings, Arc::new(sessions)) }
     }
 
     fn start_with(now: u64, settings: &Value, kind: &str, store: Arc<dyn SessionStore>) -> Self {
@@ -155,7 +181,7 @@ impl InProcess {
         let bytes = configuration.to_string().into_bytes();
         let (compiled, report) = load_bytes(&bytes, "test", folder.path(), &system_entropy(), UnixTime(now), &Made(moment.clone(), store));
         let gateway = compiled.unwrap_or_else(|| panic!("{}", report.render(false))).gateway;
-        Self { gateway, moment, runtime: Runtime::new().unwrap(), cookies: Vec::new() }
+        Self { gateway, moment, runtime: Runtime::new().unwrap(), _beside: None, cookies: Vec::new() }
     }
 
     /// Tokens live so long, and can be refreshed.

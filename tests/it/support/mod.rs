@@ -16,6 +16,7 @@ pub(crate) mod nginx;
 pub(crate) mod oracles;
 pub(crate) mod provider;
 pub(crate) mod raw_target;
+pub(crate) mod redis;
 pub(crate) mod secrets;
 pub(crate) mod target;
 pub(crate) mod wire;
