@@ -141,7 +141,13 @@ impl Connections {
     pub async fn try_session_store(&self) -> Option<Result<String, String>> {
         let sessions = self.shared_sessions.as_ref()?;
         sessions.start();
-        Some(sessions.try_out().await.map(|()| "a session can be written, read, changed and ended".to_owned()).map_err(|error| error.to_string()))
+        Some(
+            sessions
+                .try_out()
+                .await
+                .map(|()| "a session can be written, read, changed and ended".to_owned())
+                .map_err(|error| error.to_string()),
+        )
     }
 
     /// Those that are not kept fresh already.

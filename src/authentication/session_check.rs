@@ -77,6 +77,14 @@ impl Authentication {
         term.sufficient_until.is_some_and(|until| until <= now).then_some(SessionOver::Insufficient)
     }
 
+    /// The same for a connection on which nobody shows a session any more: another instance may have ended it while this one could not
+    /// hear of it. A store that does not answer ends nothing that is open.
+    pub async fn over_anywhere(&self, term: SessionTerm, now: UnixTime) -> Option<SessionOver> {
+        let over = self.over(term, now);
+        let (None, Some(store), Some(id)) = (over, &self.store, term.id) else { return over };
+        matches!(store.load(id).await, Ok(None)).then_some(SessionOver::Ended)
+    }
+
     /// Opens what the request carries. The seal is checked on every request: a cache would have to be keyed by all of
     /// the cookie, and hashing that costs more than opening it.
     pub async fn presented(&self, authenticate: &Authenticate, headers: &HeaderMap, now: UnixTime) -> Presented {

@@ -124,7 +124,7 @@ pub(super) fn watch(session: &Session, response: &ResponseHeader, context: &Requ
     context.ending.comes_with(async move {
         loop {
             sleep(INTERVAL).await;
-            if let Some(over) = gateway.authentication.over(term, clock.now()) {
+            if let Some(over) = gateway.authentication.over_anywhere(term, clock.now()).await {
                 return over.reason();
             }
         }

@@ -167,7 +167,7 @@ fn schema_in_the_repository_is_what_the_program_prints() {
 }
 
 /// Headings of docs/configuration.md and the definition of the schema whose keys stand below them. `None`: the root.
-const SECTIONS: [(&str, Option<&str>); 32] = [
+const SECTIONS: [(&str, Option<&str>); 34] = [
     ("## Top level", None),
     ("## `listeners[]`", Some("Listener")),
     ("### `certificates[]`", Some("Certificate")),
@@ -195,6 +195,8 @@ const SECTIONS: [(&str, Option<&str>); 32] = [
     ("### `health_check`", Some("HealthCheck")),
     ("### `timeouts`", Some("Timeouts")),
     ("## `sessions`", Some("Sessions")),
+    ("### `redis`", Some("Redis")),
+    ("### `sentinel`", Some("Sentinel")),
     ("## `identity_headers`", Some("IdentityHeaders")),
     ("## `endpoints`", Some("Endpoints")),
     ("## `admin`", Some("Admin")),

@@ -80,8 +80,8 @@ impl Cache {
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// Key, times and places in the lists of the cache.
 const OVERHEAD: u32 = 256;
-/// Whatever is heard: a bound on what a fault in all of this could do.
-const KEPT: Duration = Duration::from_secs(10 * 60);
+/// Whatever is heard: what an operator does to the keys by hand is said by nobody.
+const KEPT: Duration = Duration::from_secs(60);
 const STRIPES: usize = 1024;
 
 #[cfg(test)]

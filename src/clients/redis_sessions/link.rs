@@ -77,10 +77,7 @@ impl Link {
     }
 
     /// One exchange, within a second whatever happens.
-    pub(super) async fn run<T>(
-        &self,
-        exchange: impl AsyncFnOnce(Connection) -> RedisResult<T>,
-    ) -> Result<T, SessionStoreError> {
+    pub(super) async fn run<T>(&self, exchange: impl AsyncFnOnce(Connection) -> RedisResult<T>) -> Result<T, SessionStoreError> {
         let result = match self.open().await {
             Ok(open) => {
                 let Open { connection, number, since } = open;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use redis::{Cmd, Pipeline, Script, cmd, pipe};
 
+use super::Inner;
 use super::event::Event;
 use super::keys::{Keys, milliseconds};
 use super::link::RESPONSE;
-use super::Inner;
 use crate::authentication::SessionStoreError;
 use crate::identity::{Marks, SessionId};
 use crate::session::Ending;

@@ -3,8 +3,8 @@
 //! A turn ends by itself a while after its holder has died. Nobody waits for that long: a session whose refresh is not to be had goes
 //! on for a grace, and the next one to ask finds the turn free.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use redis::Value;

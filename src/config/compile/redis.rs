@@ -95,7 +95,14 @@ fn parse(text: &str, default_port: u16) -> Result<Place, &'static str> {
     let tls = match url.scheme() {
         "redis" | "valkey" => false,
         "rediss" | "valkeys" => true,
-        "unix" => return Ok(Place { address: RedisAddress::Unix(PathBuf::from(url.path())), tls: false, database: None, login: RedisLogin::default() }),
+        "unix" => {
+            return Ok(Place {
+                address: RedisAddress::Unix(PathBuf::from(url.path())),
+                tls: false,
+                database: None,
+                login: RedisLogin::default(),
+            });
+        }
         _ => return Err("this is not the URL of a Redis"),
     };
     if url.query().is_some() || url.fragment().is_some() {

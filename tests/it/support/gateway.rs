@@ -223,7 +223,14 @@ impl Plan {
             .stderr(log)
             .spawn()
             .unwrap();
-        Gateway { folder: self.folder.clone(), redis: self.redis.clone(), process, port: self.port, admin_port: self.admin_port, stopped: false }
+        Gateway {
+            folder: self.folder.clone(),
+            redis: self.redis.clone(),
+            process,
+            port: self.port,
+            admin_port: self.admin_port,
+            stopped: false,
+        }
     }
 
     /// With other ports, since somebody was faster.

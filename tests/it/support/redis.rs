@@ -38,6 +38,30 @@ impl Redis {
         Self::start_with(&redis.arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
+    /// One that watches over others; `settings` is its file.
+    pub(crate) fn sentinel(settings: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sentinel.conf");
+        std::fs::write(&file, settings).unwrap();
+        let port = free_port();
+        let process = Command::new("redis-server")
+            .arg(&file)
+            .args(["--sentinel", "--port", &port.to_string(), "--bind", "127.0.0.1", "--logfile", "redis.log"])
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Redis is missing: script/bootstrap installs it");
+        let mut sentinel = Self { folder, process, port, arguments: Vec::new() };
+        if sentinel.is_up() { sentinel } else { Self::sentinel(settings) }
+    }
+
+    /// Ends it by its own command, saving nothing.
+    pub(crate) fn end(&self) {
+        let _ = redis::cmd("SHUTDOWN").arg("NOSAVE").exec(&mut self.connection());
+    }
+
     fn is_up(&mut self) -> bool {
         let port = self.port;
         eventually(Duration::from_secs(10), || {
@@ -50,20 +74,7 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Ends it without asking. What it kept is gone.
-    pub(crate) fn kill(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-
-    /// Again at the same port.
-    pub(crate) fn start_again(&mut self) {
-        self.kill();
-        self.process = spawn(&self.folder, self.port, &self.arguments);
-        assert!(self.is_up(), "Redis does not start again");
-    }
-
-    pub(crate) fn connection(&self) -> redis::Connection {
+    fn connection(&self) -> redis::Connection {
         redis::Client::open(self.url()).unwrap().get_connection().unwrap()
     }
 
@@ -83,7 +94,9 @@ impl Redis {
     pub(crate) fn commands(&self) -> u64 {
         let statistics: String = self.ask(&["INFO", "commandstats"]);
         let count = |line: &str| line.split_once("calls=")?.1.split(',').next()?.parse::<u64>().ok();
-        let is_counted = |line: &&str| !["publish", "info", "hello", "client", "subscribe", "command"].iter().any(|name| line.starts_with(&format!("cmdstat_{name}")));
+        let is_counted = |line: &&str| {
+            !["publish", "info", "hello", "client", "subscribe", "command"].iter().any(|name| line.starts_with(&format!("cmdstat_{name}")))
+        };
         statistics.lines().filter(is_counted).filter_map(count).sum()
     }
 }
@@ -107,7 +120,8 @@ fn spawn(folder: &tempfile::TempDir, port: u16, arguments: &[String]) -> Child {
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        self.kill();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -127,6 +141,8 @@ pub(crate) enum Fault {
     HalfClose,
     /// This is what arrives instead of each answer.
     Lie(&'static str),
+    /// This arrives before the next answer: from then on each is that of another question. Once.
+    Slip(&'static str),
 }
 
 /// Between a gateway and Redis.
@@ -178,7 +194,10 @@ fn carry(mut from: TcpStream, mut to: TcpStream, is_answer: bool, fault: &Mutex<
             Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => 0,
             Err(_) => break,
         };
-        let now = fault.lock().unwrap().clone();
+        let now = match &mut *fault.lock().unwrap() {
+            slip @ Fault::Slip(_) if is_answer && read > 0 => std::mem::replace(slip, Fault::Nothing),
+            now => now.clone(),
+        };
         let sent = match (now, read) {
             (Fault::Refuse, _) => break,
             (_, 0) => Ok(()),
@@ -192,6 +211,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, is_answer: bool, fault: &Mutex<
                 continue;
             }
             (Fault::Lie(answer), _) if is_answer => to.write_all(answer.as_bytes()),
+            (Fault::Slip(answer), _) if is_answer => to.write_all(answer.as_bytes()).and_then(|()| to.write_all(&buffer[..read])),
             (Fault::Delay(time), _) => {
                 thread::sleep(time);
                 to.write_all(&buffer[..read])
