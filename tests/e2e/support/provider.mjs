@@ -94,7 +94,7 @@ export class IdentityProvider {
     this.#store.endGrants();
   }
 
-  /** From now on `path` is answered by `answer(request, response)`; `undefined` puts the endpoint back. */
+  /** From now on `path` is answered by `answer(request, response, provider)`, the last being its own answer; `undefined` puts the endpoint back. */
   fault(path, answer) {
     if (answer) this.#faults.set(path, answer);
     else this.#faults.delete(path);
@@ -124,7 +124,7 @@ export class IdentityProvider {
     const { pathname } = new URL(request.url, this.issuer);
     this.#calls.set(pathname, this.calls(pathname) + 1);
     const fault = this.#faults.get(pathname);
-    if (fault) return fault(request, response);
+    if (fault) return fault(request, response, () => this.#handle(request, response));
     if (!pathname.startsWith('/interaction/')) return this.#handle(request, response);
     return this.#interact(request, response).catch((error) => response.writeHead(500).end(String(error)));
   }
