@@ -149,10 +149,8 @@ impl Sealer {
         let nonce: [u8; NONCE_LEN] = self.entropy.bytes()?;
         let mut body = plain.to_vec();
         let aad = Aad::from(associated_data(purpose, context));
-        let tag = sealing
-            .key
-            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), aad, &mut body)
-            .map_err(|_| SealError::NoKey)?;
+        let tag =
+            sealing.key.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), aad, &mut body).map_err(|_| SealError::NoKey)?;
         Ok([&[VERSION], key.id.as_slice(), &sealing.salt, &nonce, &body, tag.as_ref()].concat())
     }
 
@@ -194,7 +192,7 @@ impl Sealer {
     }
 }
 
-fn opened(key: &LessSafeKey, nonce: Nonce, aad: Aad<Vec<u8>>, sealed: &mut Vec<u8>) -> Result<usize, SealError> {
+fn opened(key: &LessSafeKey, nonce: Nonce, aad: Aad<Vec<u8>>, sealed: &mut [u8]) -> Result<usize, SealError> {
     let plain = key.open_within(nonce, aad, sealed, 5 + SALT_LEN + NONCE_LEN..).map_err(|_| SealError::Refused)?;
     Ok(plain.len())
 }

@@ -67,6 +67,7 @@ mod session_time;
 mod sessions;
 mod sign_out;
 mod sign_out_at_provider;
+mod soak;
 mod start;
 mod step_up;
 mod step_up_configuration;

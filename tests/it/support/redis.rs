@@ -12,7 +12,7 @@ use super::wire::listen;
 
 pub(crate) struct Redis {
     folder: tempfile::TempDir,
-    process: Child,
+    process: Mutex<Child>,
     pub(crate) port: u16,
     arguments: Vec<String>,
 }
@@ -28,7 +28,7 @@ impl Redis {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let port = free_port();
         let process = spawn(&folder, port, &arguments);
-        let mut redis = Self { folder, process, port, arguments };
+        let redis = Self { folder, process: Mutex::new(process), port, arguments };
         if redis.is_up() {
             return redis;
         }
@@ -53,7 +53,7 @@ impl Redis {
             .stderr(Stdio::null())
             .spawn()
             .expect("Redis is missing: script/bootstrap installs it");
-        let mut sentinel = Self { folder, process, port, arguments: Vec::new() };
+        let sentinel = Self { folder, process: Mutex::new(process), port, arguments: Vec::new() };
         if sentinel.is_up() { sentinel } else { Self::sentinel(settings) }
     }
 
@@ -62,12 +62,23 @@ impl Redis {
         let _ = redis::cmd("SHUTDOWN").arg("NOSAVE").exec(&mut self.connection());
     }
 
-    fn is_up(&mut self) -> bool {
-        let port = self.port;
-        eventually(Duration::from_secs(10), || {
-            self.process.try_wait().unwrap().is_some() || TcpStream::connect(("127.0.0.1", port)).is_ok()
-        });
-        self.process.try_wait().unwrap().is_none()
+    fn is_up(&self) -> bool {
+        let has_ended = || self.process.lock().unwrap().try_wait().unwrap().is_some();
+        eventually(Duration::from_secs(10), || has_ended() || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
+        !has_ended()
+    }
+
+    /// Kills it, and starts it again with what it has written.
+    pub(crate) fn start_again(&self) {
+        self.kill();
+        *self.process.lock().unwrap() = spawn(&self.folder, self.port, &self.arguments);
+        assert!(self.is_up(), "Redis does not start again");
+    }
+
+    fn kill(&self) {
+        let mut process = self.process.lock().unwrap();
+        let _ = process.kill();
+        let _ = process.wait();
     }
 
     pub(crate) fn url(&self) -> String {
@@ -109,7 +120,7 @@ fn spawn(folder: &tempfile::TempDir, port: u16, arguments: &[String]) -> Child {
         command.args(["--port", &port]);
     }
     command
-        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--logfile", "redis.log", "--enable-debug-command", "yes"])
+        .args(["--bind", "127.0.0.1", "--save", "", "--logfile", "redis.log"])
         .args(arguments.iter().map(|argument| argument.replace("{port}", &port)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -120,8 +131,7 @@ fn spawn(folder: &tempfile::TempDir, port: u16, arguments: &[String]) -> Child {
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.kill();
     }
 }
 
