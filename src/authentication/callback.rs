@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::browser_nonce::BrowserNonce;
 use super::id_token_check::IdTokenFailure;
-use super::refresh::due;
+use super::refresh::{due, lifetime};
 use super::session_check::ISSUER;
 use super::{Authenticate, Authentication, Insufficient, LoginState, ProviderClientError, SessionWriteError};
 use crate::clock::UnixTime;
@@ -175,7 +175,7 @@ impl Authentication {
         let record = SessionRecord {
             id: SessionId(self.entropy.bytes()?),
             signed_in_at: now,
-            expires_at: now.plus(authenticate.session_timeout),
+            expires_at: now.plus(lifetime(authenticate, &tokens)),
             generation: 0,
             seen_at: now,
             refresh_from,

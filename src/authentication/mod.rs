@@ -62,6 +62,8 @@ pub struct Authenticate {
     pub session_timeout: Duration,
     /// Without a request for so long the session is over.
     pub idle_timeout: Option<Duration>,
+    /// Where there are no new tokens to be had, the session ends with those that it has.
+    pub ends_with_tokens: bool,
     pub extra_params: Vec<(String, String)>,
     /// How and when people have to have signed in, for a session and for a token alike.
     pub requirements: AuthenticationRequirements,

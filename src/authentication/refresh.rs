@@ -250,6 +250,14 @@ pub(super) fn due(tokens: &TokenResponse, now: UnixTime) -> (UnixTime, UnixTime)
     }
 }
 
+/// How long a new session lasts.
+pub(super) fn lifetime(authenticate: &Authenticate, tokens: &TokenResponse) -> Duration {
+    match (&tokens.refresh_token, authenticate.ends_with_tokens) {
+        (None, true) => tokens.expires_in.unwrap_or(USUAL_LIFETIME).min(authenticate.session_timeout),
+        (Some(_), _) | (None, false) => authenticate.session_timeout,
+    }
+}
+
 const OF_THE_SIGN_IN: [&str; 4] = ["acr", "amr", "auth_time", SID];
 const AHEAD: Duration = Duration::from_secs(60);
 /// Where the provider does not say (`expires_in` is only recommended, RFC 6749 §5.1).

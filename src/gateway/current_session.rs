@@ -99,7 +99,7 @@ async fn refreshed(
         }
         Some(Outcome::Over) => Err(NotCurrent::Over(REFUSED)),
         // The provider is away for a moment: nobody is signed out for that.
-        Some(Outcome::Failed { .. }) | None if now < session.access_expires_at.plus(GRACE) => Ok(known),
+        Some(Outcome::Failed { .. }) | None if now < session.access_expires_at.plus(grace(authenticate)) => Ok(known),
         Some(Outcome::Failed { .. }) | None => Err(NotCurrent::Over(FAILED)),
     }
 }
@@ -114,6 +114,10 @@ async fn touch(authenticate: &Authenticate, session: &OpenedSession, exchange: &
     if let Ok(cookies) = exchange.gateway.authentication.seen(authenticate, session, exchange.now).await {
         exchange.set_cookies = cookies.into_iter().filter_map(|cookie| HeaderValue::try_from(cookie).ok()).collect();
     }
+}
+
+fn grace(authenticate: &Authenticate) -> Duration {
+    if authenticate.ends_with_tokens { Duration::ZERO } else { GRACE }
 }
 
 /// How long a session outlives its access token while the provider does not answer.

@@ -52,6 +52,42 @@ fn s10_the_gateway_enforces_the_end_whatever_the_browser_keeps() {
     assert_eq!(browser.get("/page").status, None, "the browser's own has");
 }
 
+/// Where it is asked for: nobody goes on with tokens that have ended.
+#[test]
+fn a_session_that_is_tied_to_its_tokens_ends_with_them() {
+    let start = |settings: &serde_json::Value, lifetime: u64| {
+        let mut browser = InProcess::start(START, settings);
+        browser.refreshable(lifetime);
+        browser.sign_in();
+        browser
+    };
+    let (tied, free) = (json!({"session_ends_with_tokens": true}), json!({}));
+    // Without a refresh token; the provider has not said for how long, and five minutes are believed.
+    let mut browser = start(&tied, 0);
+    browser.at(START + 5 * MINUTE - 1);
+    assert_eq!(browser.get("/page").status, None);
+    browser.at(START + 5 * MINUTE);
+    let over = browser.get("/page");
+    assert_eq!((over.status, over.reason), (Some(302), Some("AuthExpiredCookie")));
+    let mut browser = start(&free, 0);
+    browser.at(START + 6 * DAY);
+    assert_eq!(browser.get("/page").status, None, "as on an ALB");
+    // With one, it goes on for as long as there are new tokens.
+    for (settings, expected) in [(&tied, (Some(302), Some("AuthRefreshFailed"))), (&free, (None, None))] {
+        let mut browser = start(settings, 3600);
+        for hour in 1..10 {
+            browser.at(START + hour * 60 * MINUTE);
+            assert_eq!(browser.get("/page").status, None, "{settings}: {hour} h");
+        }
+        browser.provider_is_down();
+        browser.at(START + 10 * 60 * MINUTE - 10);
+        assert_eq!(browser.get("/page").status, None, "{settings}: the tokens are good for ten seconds more");
+        browser.at(START + 10 * 60 * MINUTE + 10);
+        let answer = browser.get("/page");
+        assert_eq!((answer.status, answer.reason), expected, "{settings}");
+    }
+}
+
 /// A page that asks once a minute keeps no session alive past its end (E11).
 #[test]
 fn e11_activity_does_not_move_the_absolute_end() {

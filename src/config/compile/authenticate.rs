@@ -57,6 +57,7 @@ pub(super) fn compile(
             cookie: SessionCookie::new(cookie),
             session_timeout: timeout,
             idle_timeout: raw.idle_timeout.as_ref().map(|at| at.value.0),
+            ends_with_tokens: raw.session_ends_with_tokens.unwrap_or(false),
             extra_params: extra_params(raw, connected),
             requirements: requirements.clone(),
             allow_cors_preflight: raw.allow_cors_preflight.unwrap_or(false),

@@ -77,6 +77,8 @@ section! {
         session_timeout: Option<Located<Seconds>>,
         /// Without a request for so long the session is over, 1m to the session timeout. Off unless given.
         idle_timeout: Option<Located<Seconds>>,
+        /// Whether a session that cannot be given new tokens ends with the access token. Default false, as on an ALB.
+        session_ends_with_tokens: Option<bool>,
         /// The acr of the sign-in is one of these; the most wanted first. Sent along, and checked at every request.
         acr_values: Located<Vec<Located<String>>>,
         /// How long ago people may have signed in at the provider (auth_time). Sent along, and checked at every request.

@@ -39,6 +39,7 @@ struct Moment {
     nonce: String,
     lifetime: u64,
     refreshes: usize,
+    is_down: bool,
 }
 
 #[async_trait]
@@ -70,6 +71,9 @@ impl ProviderClient for Script {
 
     async fn call(&self, call: ProviderCall) -> Result<ProviderAnswer, CallError> {
         let mut moment = self.moment.lock().unwrap();
+        if moment.is_down {
+            return Err(CallError::Timeout);
+        }
         let refreshes = call.form.unwrap().expose().contains("grant_type=refresh_token");
         moment.refreshes += usize::from(refreshes);
         let claims = json!({
@@ -187,6 +191,11 @@ impl InProcess {
     /// Tokens live so long, and can be refreshed.
     pub(crate) fn refreshable(&self, lifetime: u64) {
         self.moment.lock().unwrap().lifetime = lifetime;
+    }
+
+    /// From now on the provider does not answer.
+    pub(crate) fn provider_is_down(&self) {
+        self.moment.lock().unwrap().is_down = true;
     }
 
     pub(crate) fn refreshes(&self) -> usize {
