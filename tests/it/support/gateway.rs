@@ -56,9 +56,10 @@ pub(crate) fn write_private(path: &Path, content: &str) {
     file.write_all(content.as_bytes()).unwrap();
 }
 
-/// `vestibule` with nothing of this process's environment that would change it.
+/// `vestibule` with nothing of this process's environment that would change it. `VESTIBULE_BIN` may name another build, as for a soak.
 pub(crate) fn vestibule() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+    let built = std::env::var_os("VESTIBULE_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_vestibule").into());
+    let mut command = Command::new(built);
     command.env("NO_COLOR", "1").env_remove("RUST_LOG");
     command
 }
