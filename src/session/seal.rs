@@ -21,10 +21,12 @@ pub enum Purpose {
     LoginState,
     /// Which target group and target a visitor had before.
     Stickiness,
+    /// A form that waits for a sign-in.
+    KeptForm,
 }
 
 impl Purpose {
-    const ALL: [Self; 5] = [Self::Session, Self::SessionReference, Self::StoredSession, Self::LoginState, Self::Stickiness];
+    const ALL: [Self; 6] = [Self::Session, Self::SessionReference, Self::StoredSession, Self::LoginState, Self::Stickiness, Self::KeptForm];
 
     fn label(self) -> &'static [u8] {
         match self {
@@ -33,6 +35,7 @@ impl Purpose {
             Self::StoredSession => b"vestibule stored session 1",
             Self::LoginState => b"vestibule login state 1",
             Self::Stickiness => b"vestibule stickiness 1",
+            Self::KeptForm => b"vestibule kept form 1",
         }
     }
 }
@@ -153,8 +156,8 @@ impl Derived {
             expand(&secret, purpose.label(), &mut *bytes)?;
             UnboundKey::new(&AES_256_GCM, &*bytes).map(LessSafeKey::new).map_err(|_| SealError::NoKey)
         };
-        let [session, reference, stored, login, stickiness] = Purpose::ALL.map(purpose_key);
-        Ok(Self { id, by_purpose: [session?, reference?, stored?, login?, stickiness?] })
+        let [session, reference, stored, login, stickiness, form] = Purpose::ALL.map(purpose_key);
+        Ok(Self { id, by_purpose: [session?, reference?, stored?, login?, stickiness?, form?] })
     }
 
     fn of(&self, purpose: Purpose) -> &LessSafeKey {
@@ -164,6 +167,7 @@ impl Derived {
             Purpose::StoredSession => &self.by_purpose[2],
             Purpose::LoginState => &self.by_purpose[3],
             Purpose::Stickiness => &self.by_purpose[4],
+            Purpose::KeptForm => &self.by_purpose[5],
         }
     }
 }
