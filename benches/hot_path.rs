@@ -229,6 +229,7 @@ async fn decide(gateway: &Gateway, path: &str, headers: &HeaderMap) -> Option<Ve
         record: Record::default(),
         connection: None,
         set_cookies: Vec::new(),
+        keeps_form: None,
     };
     handle(&mut exchange).await.err().map(|reply| reply.headers)
 }

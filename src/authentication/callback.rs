@@ -12,7 +12,7 @@ use super::browser_nonce::BrowserNonce;
 use super::id_token_check::IdTokenFailure;
 use super::refresh::{due, lifetime};
 use super::session_check::ISSUER;
-use super::{Authenticate, Authentication, Insufficient, LoginState, ProviderClientError, SessionWriteError};
+use super::{Authenticate, Authentication, Insufficient, LOGIN_LIFETIME, LoginState, ProviderClientError, SessionWriteError};
 use crate::clock::UnixTime;
 use crate::identity::{SessionId, display_name};
 use crate::provider::{
@@ -143,7 +143,9 @@ impl Authentication {
         let metadata = authenticate.client.metadata().await.map_err(CallbackError::Metadata)?;
         check_response_issuer(&authenticate.provider.issuers, &metadata, response)?;
         // From here on this state is spent, whatever comes of it.
-        if !self.finished_logins.claim(login.id) || !self.claim_everywhere(login.id).await? {
+        if !self.finished_logins.claim(login.id)
+            || !self.claim_everywhere(login.id, LOGIN_LIFETIME).await.map_err(SessionWriteError::Store)?
+        {
             return Err(CallbackError::UsedState);
         }
         match response.error.as_deref() {

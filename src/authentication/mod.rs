@@ -9,6 +9,7 @@ mod browser_nonce;
 mod callback;
 mod chosen_provider;
 mod id_token_check;
+mod kept_form;
 mod login;
 mod login_state;
 mod logout;
@@ -33,6 +34,7 @@ pub use browser_nonce::NONCE_COOKIE;
 pub use callback::{CallbackError, CallbackFailure, SignedIn};
 pub use chosen_provider::{CHOICE_COOKIE, chosen, forget_choice, remember_choice};
 pub use id_token_check::IdTokenFailure;
+pub use kept_form::{FORM_LIFETIME, KeptForm, KeptFormError, MAX_FORM_BYTES};
 pub use login::{LoginError, LoginStart, MAX_RETURN_BYTES, Prompt};
 pub use login_state::{LOGIN_LIFETIME, LoginState};
 pub use logout::{LogoutState, ReturnPlaces};
@@ -102,6 +104,8 @@ pub struct Authentication {
     pub ended: EndedSessions,
     pub finished_logins: UsedOnce,
     pub used_logout_tokens: UsedOnce,
+    /// Kept forms that have been sent.
+    pub used_forms: UsedOnce,
     /// Whether any target gets it: then a session without it is none.
     pub needs_access_token: bool,
     /// Path of the redirect URI: `/oauth2/idpresponse`.

@@ -117,4 +117,9 @@ pub trait SessionStore: Send + Sync {
     async fn claim(&self, _name: [u8; 16], _lifetime: Duration) -> Result<bool, SessionStoreError> {
         Ok(true)
     }
+
+    /// A name that was not used after all.
+    async fn release(&self, _name: [u8; 16]) -> Result<(), SessionStoreError> {
+        Ok(())
+    }
 }

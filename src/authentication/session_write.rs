@@ -1,7 +1,9 @@
 //! Where a session is written: all of it into the browser's cookies, or into a store, of which the browser holds a reference.
 
+use std::time::Duration;
+
 use super::session_check::{context, known_session};
-use super::{Authenticate, Authentication, LOGIN_LIFETIME, SessionStoreError, StoredSession};
+use super::{Authenticate, Authentication, SessionStoreError, StoredSession};
 use crate::clock::UnixTime;
 use crate::identity::{Mark, SessionId};
 use crate::session::{Ending, OpenedSession, Purpose, RecordError, SealError, SessionRecord, SessionReference};
@@ -88,10 +90,10 @@ impl Authentication {
         Ok(())
     }
 
-    /// Whether no other instance has seen the answer to this login.
-    pub(super) async fn claim_everywhere(&self, login: [u8; 16]) -> Result<bool, SessionWriteError> {
+    /// Whether no other instance has used this name, of a login or of a form.
+    pub(super) async fn claim_everywhere(&self, name: [u8; 16], lifetime: Duration) -> Result<bool, SessionStoreError> {
         match &self.store {
-            Some(store) => Ok(store.claim(login, LOGIN_LIFETIME).await?),
+            Some(store) => store.claim(name, lifetime).await,
             None => Ok(true),
         }
     }

@@ -293,6 +293,7 @@ fn route(
                 sticky: Sticky::default(),
                 rewritten,
                 set_cookies: Vec::new(),
+                resent: None,
             };
             let dry_run = DryRun {
                 method: request.method,

@@ -70,7 +70,12 @@ impl Reply {
     /// With the policy that fits the page.
     pub(super) fn page(status: u16, page: Page) -> Self {
         let policy = HeaderValue::try_from(page.policy).unwrap_or_else(|_| HeaderValue::from_static(NOTHING));
-        Self::new(status, "text/html; charset=utf-8", page.html).with(CONTENT_SECURITY_POLICY, policy)
+        let mut reply = Self::new(status, "text/html; charset=utf-8", page.html).with(CONTENT_SECURITY_POLICY, policy);
+        if page.has_form {
+            // Browsers say `Origin: null` for the form of a page that tells nobody where it came from (Fetch, "append a request `Origin`").
+            reply.headers[3].1 = HeaderValue::from_static("same-origin");
+        }
+        reply
     }
 
     /// A page without content for a frame on pages of these origins, which stand with spaces between them.

@@ -20,6 +20,8 @@ pub struct Exchange<'a> {
     pub connection: Option<&'a ConnectionInfo>,
     /// A newer state of the session, for the browser.
     pub set_cookies: Vec<HeaderValue>,
+    /// The rule that refuses a form whose sender may keep it (`keep_form`). Its body has not been read.
+    pub keeps_form: Option<u32>,
 }
 
 /// What there is of a request's body, for an endpoint that wants it (`Gateway::wants_body`).

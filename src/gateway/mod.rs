@@ -8,6 +8,7 @@ mod current_session;
 mod endpoints;
 mod exchange;
 mod hosts;
+mod kept_form;
 mod known_sessions;
 mod known_tokens;
 mod pages;
@@ -30,6 +31,7 @@ use ipnet::IpNet;
 pub use answer::Reply;
 pub use exchange::{Body, Exchange};
 pub use hosts::HostNames;
+pub use kept_form::{Resent, keep_form};
 pub use known_sessions::KnownSessions;
 pub use known_tokens::KnownTokens;
 pub use pages::{PageError, Pages, SITUATIONS};
@@ -114,6 +116,7 @@ impl Gateway {
             authentication.ended = old.authentication.ended.clone();
             authentication.finished_logins = old.authentication.finished_logins.clone();
             authentication.used_logout_tokens = old.authentication.used_logout_tokens.clone();
+            authentication.used_forms = old.authentication.used_forms.clone();
         }
         self.known = old.known.clone();
         self.renewals = old.renewals.clone();

@@ -23,6 +23,15 @@ pub struct PageContext<'a> {
     pub secondary: Option<&'a str>,
     /// What there is to choose from.
     pub choices: Vec<Link>,
+    /// Of the pages that hold a form until its sender is signed in.
+    pub form: Option<FormField<'a>>,
+}
+
+/// Where a form is sent, and what it is sealed into; nothing where the page's script has to look for it.
+#[derive(Debug, Clone, Copy)]
+pub struct FormField<'a> {
+    pub action: &'a str,
+    pub value: &'a str,
 }
 
 /// A link with the words on it.
@@ -37,6 +46,8 @@ pub struct Link {
 pub struct Page {
     pub html: String,
     pub policy: String,
+    /// Whether a form is sent from it.
+    pub has_form: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -72,10 +83,23 @@ struct Text {
     title: String,
     sentence: String,
     action: Option<String>,
+    /// What else there is to say with a form.
+    form: Option<FormText>,
+}
+
+#[derive(Deserialize)]
+struct FormText {
+    send: String,
+    /// To whoever runs no scripts.
+    by_hand: Option<String>,
+    /// The form is in this tab.
+    waiting: Option<String>,
+    /// The button has been pressed before.
+    pressed: Option<String>,
 }
 
 /// Every situation that has a text; a template of that name replaces its page.
-pub const SITUATIONS: [&str; 24] = [
+pub const SITUATIONS: [&str; 29] = [
     "bad_request",
     "sign_in_required",
     "token_required",
@@ -100,7 +124,15 @@ pub const SITUATIONS: [&str; 24] = [
     "confirm_sign_out",
     "page",
     "choose_provider",
+    "form_not_sent",
+    "form_too_large",
+    "form_waiting",
+    "form_sent",
+    "form_refused",
 ];
+
+/// Pages that a form is sent from.
+const WITH_FORM: [&str; 2] = ["form_not_sent", "form_waiting"];
 
 impl Pages {
     /// `overrides` maps `<situation>` or `page` to the text of a template. All are tried once, so that a mistake in one shows
@@ -109,12 +141,13 @@ impl Pages {
         let mut environment = Environment::new();
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
         let mut policies = HashMap::new();
-        let built_in = [("page", include_str!("pages/page.html"))];
+        // A `page` of the operator's knows nothing of forms: it does not replace these.
+        let built_in = ["page"].into_iter().chain(WITH_FORM).map(|name| (name, include_str!("pages/page.html")));
         let custom = overrides.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-        for (name, text) in built_in.into_iter().chain(custom) {
+        for (name, text) in built_in.chain(custom) {
             let failed = |error| PageError::Template { name: name.to_owned(), error };
             environment.add_template_owned(name.to_owned(), text.to_owned()).map_err(failed)?;
-            policies.insert(name.to_owned(), policy(text, overrides.contains_key(name)));
+            policies.insert(name.to_owned(), policy(name, text, overrides.contains_key(name)));
         }
         let texts = serde_json::from_str(include_str!("pages/texts.json"))?;
         let pages = Self { environment, policies, texts };
@@ -132,7 +165,8 @@ impl Pages {
         let language = self.language(accept_language.unwrap_or_default());
         let template = if self.policies.contains_key(situation) { situation } else { "page" };
         let html = self.draw(template, situation, language, page).unwrap_or_else(|_| situation.replace('_', " "));
-        Page { html, policy: self.policies.get(template).cloned().unwrap_or_else(|| policy("", false)) }
+        let policy = self.policies.get(template).cloned().unwrap_or_else(|| policy(template, "", false));
+        Page { html, policy, has_form: WITH_FORM.contains(&situation) }
     }
 
     fn draw(&self, template: &str, situation: &str, language: &str, page: &PageContext<'_>) -> Result<String, minijinja::Error> {
@@ -143,6 +177,12 @@ impl Pages {
         let action = page.action.zip(text.and_then(|text| text.action.as_deref())).map(|(href, label)| link(href, label));
         let secondary = page.secondary.zip(texts).map(|(href, texts)| link(href, &texts.common.back));
         let choices: Vec<_> = page.choices.iter().map(|choice| link(&choice.href, &choice.label)).collect();
+        let form = page.form.zip(text.and_then(|text| text.form.as_ref()));
+        let form = form.map(|(field, text)| {
+            let fill = |text: &Option<String>| text.as_deref().map(fill);
+            let (by_hand, waiting, pressed) = (fill(&text.by_hand), fill(&text.waiting), fill(&text.pressed));
+            context! { action => field.action, value => field.value, send => &text.send, by_hand, waiting, pressed }
+        });
         self.environment.get_template(template)?.render(context! {
             lang => language,
             dir => "ltr",
@@ -156,6 +196,7 @@ impl Pages {
             request_id => page.request_id,
             request_id_label => texts.map(|texts| texts.common.request_id.as_str()),
             choices,
+            form,
         })
     }
 
@@ -175,17 +216,25 @@ impl Pages {
     }
 }
 
-/// Nothing may load or run but the style block of the template, known by its hash (CSP Level 3 §2.3.1). A template of the
-/// operator's may also embed pictures.
-fn policy(template: &str, custom: bool) -> String {
-    let mut styles = String::new();
-    for block in template.split("<style>").skip(1).filter_map(|rest| rest.split_once("</style>")) {
-        let hash = STANDARD.encode(digest::digest(&digest::SHA256, block.0.as_bytes()));
-        styles.push_str(&format!(" 'sha256-{hash}'"));
-    }
-    let style = if styles.is_empty() { String::new() } else { format!(" style-src{styles};") };
+/// Nothing may load or run but the style block of the template, known by its hash (CSP Level 3 §2.3.1), and where a form is sent the
+/// script that brings it through the sign-in. A template of the operator's may also embed pictures.
+fn policy(name: &str, template: &str, custom: bool) -> String {
+    let has_form = WITH_FORM.contains(&name);
+    let style = hashes("style", template);
+    let script = if has_form { hashes("script", template) } else { String::new() };
     let image = if custom { " img-src data:;" } else { "" };
-    format!("default-src 'none';{style}{image} base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+    // An application may answer a form with a redirect to another place, a payment, and Chromium holds that against this page.
+    let action = if has_form { "'self' https:" } else { "'none'" };
+    format!("default-src 'none';{style}{script}{image} base-uri 'none'; form-action {action}; frame-ancestors 'none'")
+}
+
+/// What a template's blocks of a kind need to work.
+fn hashes(kind: &str, template: &str) -> String {
+    let (open, close) = (format!("<{kind}>"), format!("</{kind}>"));
+    let blocks = template.split(&open).skip(1).filter_map(|rest| rest.split_once(&close));
+    let hash = |(block, _): (&str, &str)| STANDARD.encode(digest::digest(&digest::SHA256, block.as_bytes()));
+    let hashes: String = blocks.map(hash).map(|hash| format!(" 'sha256-{hash}'")).collect();
+    if hashes.is_empty() { hashes } else { format!(" {kind}-src{hashes};") }
 }
 
 #[cfg(test)]
@@ -205,6 +254,7 @@ mod tests {
                     secondary: Some("/"),
                     status: Some(400),
                     choices: vec![Link { href: "/login?a=1&b=2".to_owned(), label: "Example <Corp>".to_owned() }],
+                    form: Some(FormField { action: "/oauth2/form?rule=0", value: "sealed\"" }),
                 };
                 let page = pages.render(situation, Some(&format!("{language}-XX, en;q=0.5")), &context);
                 assert!(page.html.contains(&format!("lang=\"{language}\"")), "{situation} {language}");
@@ -213,6 +263,8 @@ mod tests {
                     "{situation} {language}"
                 );
                 assert!(page.html.contains("Example &lt;Corp&gt;"), "{situation} {language}");
+                let runs = page.policy.contains("script-src 'sha256-") && page.html.contains("sealed&quot;");
+                assert!(runs == WITH_FORM.contains(situation) && page.html.contains("<script>") == runs, "{situation} {language}");
                 assert!(page.html.contains("7f3a") && page.policy.contains("style-src 'sha256-"), "{situation} {language}");
             }
         }

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
 use http::header::SET_COOKIE;
+use http::{HeaderValue, Method};
 
 use super::current_session::{NotCurrent, current};
+use super::endpoints::Endpoint;
+use super::kept_form::{Resending, Resent, is_kept};
 use super::known_sessions::Known;
 use super::permission::permit;
 use super::sign_in_challenge::{ask_to_sign_in, page_of};
 use super::{
-    Exchange, Reply, Rewritten, RoutingAction, RuleActions, Sticky, TargetFailure, TargetGroup, bearer, endpoints, reply, step_up,
+    Body, Exchange, Reply, Rewritten, RoutingAction, RuleActions, Sticky, TargetFailure, TargetGroup, bearer, endpoints, reply, step_up,
 };
 use crate::authentication::{Authenticate, Decision, Presented, Prompt, SessionOver, SessionTerm, decide, is_cors_preflight};
 use crate::identity_headers::IdentityHeaders;
@@ -30,6 +32,8 @@ pub struct Forward {
     pub sticky: Sticky,
     /// A newer state of the session, for the browser.
     pub set_cookies: Vec<HeaderValue>,
+    /// In place of the body that came: a form that was kept.
+    pub resent: Option<Resent>,
 }
 
 /// `Err(Reply)` is every answer that the gateway gives itself. Either way the browser gets the newest state of its session.
@@ -47,9 +51,28 @@ pub async fn handle(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
 
 async fn decide_on(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
     check_host(exchange)?;
-    if let Some(endpoint) = endpoints::find(exchange.gateway, exchange.listener, exchange.request) {
-        return Err(endpoints::serve(endpoint, exchange).await);
+    match endpoints::find(exchange.gateway, exchange.listener, exchange.request) {
+        Some(Endpoint::Form) if *exchange.request.method == Method::POST => send_kept_form(exchange).await,
+        Some(endpoint) => Err(endpoints::serve(endpoint, exchange).await),
+        None => judge(exchange).await,
     }
+}
+
+/// A form that was kept is judged as the request that it was.
+async fn send_kept_form(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
+    let kept = Resending::read(exchange)?;
+    let request = kept.request(exchange.request);
+    let record = std::mem::take(&mut exchange.record);
+    let Exchange { gateway, listener, now, connection, .. } = *exchange;
+    let (body, set_cookies) = (Body::Unread, Vec::new());
+    let mut original = Exchange { gateway, listener, request: &request, now, body, record, connection, set_cookies, keeps_form: None };
+    let decision = judge(&mut original).await;
+    let keeps_form = original.keeps_form;
+    (exchange.record, exchange.set_cookies) = (original.record, original.set_cookies);
+    kept.finish(decision, keeps_form, exchange).await
+}
+
+async fn judge(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
     let rule = find_rule(exchange)?;
     let known = authenticate(rule, exchange).await?;
     let permit = permit(rule, known.as_deref(), exchange)?;
@@ -70,7 +93,9 @@ async fn decide_on(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
             let rewritten = rewritten.map_err(|error| exchange.refuse(reply::for_transform(error), None))?;
             let secrets = &gateway.authentication;
             match action.decide(&secrets.sealer, &secrets.entropy, request.headers, exchange.now) {
-                Some((target_group, sticky)) => Ok(Forward { target_group, identity, session, sticky, rewritten, set_cookies: Vec::new() }),
+                Some((target_group, sticky)) => {
+                    Ok(Forward { target_group, identity, session, sticky, rewritten, set_cookies: Vec::new(), resent: None })
+                }
                 None => Err(exchange.refuse(reply::for_target(TargetFailure::Unavailable), None)),
             }
         }
@@ -188,7 +213,11 @@ async fn challenge_for(
             endpoints::login::begin(authenticate, exchange.request.target.as_str(), Prompt::AsConfigured, exchange).await
         }
         Decision::Redirect => endpoints::login::begin_any(authenticate, exchange.request.target.as_str(), exchange).await,
-        Decision::Refuse => ask_to_sign_in(authenticate, reason, exchange),
+        Decision::Refuse => {
+            let is_kept = is_kept(authenticate.on_unauthenticated_request, presented, exchange.request);
+            exchange.keeps_form = is_kept.then_some(authenticate.rule);
+            ask_to_sign_in(authenticate, reason, exchange)
+        }
     };
     if !matches!(presented, Presented::Nothing) {
         exchange.record.error_reason.get_or_insert(reason);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::identity::Identity;
+use crate::message::RequestTarget;
 
 /// Filled in along the pipeline. Holds no token, no cookie, no code, no query of a callback.
 #[derive(Debug, Default, Clone)]
@@ -44,6 +45,10 @@ pub struct Record {
     pub redirect_url: Option<String>,
     /// What became of the rule's transforms, in ALB's words; `None` where nothing was rewritten.
     pub transform_status: Option<&'static str>,
+    /// What became of a form: `kept` and `too_large` without a session, `sent` when it is sent from where it was kept.
+    pub form: Option<&'static str>,
+    /// What was asked for in truth, by a request that brings a kept form back.
+    pub resent: Option<RequestTarget>,
 }
 
 impl Record {

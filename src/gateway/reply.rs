@@ -5,8 +5,8 @@ use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use super::pages::PageContext;
 use super::{AuthenticationEvent, Gateway, Record, Reply, TransformError};
 use crate::authentication::{
-    BackchannelLogoutError, BearerError, CallbackError, IdTokenFailure, Insufficient, LoginError, ProviderClientError, SessionStoreError,
-    SessionWriteError,
+    BackchannelLogoutError, BearerError, CallbackError, IdTokenFailure, Insufficient, KeptFormError, LoginError, ProviderClientError,
+    SessionStoreError, SessionWriteError,
 };
 use crate::authorization::{Failure, Refusal, Why};
 use crate::identity_headers::HeaderError;
@@ -325,6 +325,20 @@ pub(super) fn for_callback(error: &CallbackError) -> Verdict {
     }
 }
 
+/// A form that comes back from the page that kept it.
+#[must_use]
+pub(super) fn for_kept_form(error: KeptFormError) -> Verdict {
+    let refused = |reason| Verdict::new(400, "form_refused", reason, &error);
+    match error {
+        KeptFormError::Foreign => refused("AuthForeignForm"),
+        KeptFormError::Missing => refused("AuthInvalidForm"),
+        KeptFormError::Unusable => refused("AuthInvalidForm"),
+        KeptFormError::OtherHost => refused("AuthInvalidForm"),
+        KeptFormError::Late => refused("AuthExpiredForm"),
+        KeptFormError::Used => Verdict::new(409, "form_sent", "AuthUsedForm", &error),
+    }
+}
+
 /// What a provider's page embeds does not say whose session it means.
 #[must_use]
 pub(super) fn bad_logout_request(why: &'static str) -> Verdict {
@@ -371,7 +385,7 @@ fn unavailable(reason: &'static str, error: &impl std::fmt::Display) -> Verdict 
     Verdict::new(561, "sign_in_unavailable", reason, error).counted(AuthenticationEvent::Error)
 }
 
-fn unhandled(error: &impl std::fmt::Display) -> Verdict {
+pub(super) fn unhandled(error: &impl std::fmt::Display) -> Verdict {
     Verdict::new(500, "internal_error", "AuthUnhandledException", error).counted(AuthenticationEvent::Error)
 }
 

@@ -14,7 +14,7 @@ mod target;
 
 pub use authority::Authority;
 pub use connection::{ConnectionInfo, Scheme, TlsInfo};
-pub use fetch::{RequestKind, is_grpc, kind, shows_page};
+pub use fetch::{RequestKind, is_grpc, kind, sends_form, shows_page};
 pub use head::inspect as inspect_head;
 pub use hex::hex;
 pub use request::RequestView;

@@ -42,6 +42,17 @@ impl RequestView<'_> {
         kind(self.method, self.headers)
     }
 
+    /// Whether a page of this very origin has sent it, as far as a browser says so. What another site has it send does not pass, nor what
+    /// does not say where it is from (CSRF).
+    #[must_use]
+    pub fn is_from_own_page(&self) -> bool {
+        let says_same = self.header("sec-fetch-site").map(|site| site == "same-origin");
+        if self.headers.contains_key("origin") {
+            return self.header("origin") == Some(self.origin().as_str()) && says_same != Some(false);
+        }
+        says_same == Some(true)
+    }
+
     /// The text of a header that is there exactly once.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -10,7 +10,7 @@ use super::departures::InFlight;
 use super::ending::Ending;
 use super::logging;
 use crate::clock::{Clock, UnixTime};
-use crate::gateway::{Forward, Gateway, Outstanding, Record};
+use crate::gateway::{Forward, Gateway, Outstanding, Record, Resent};
 use crate::identity_headers::ForwardedFor;
 use crate::listener::{ClientStream, HeadDeadline};
 use crate::message::{Authority, ConnectionInfo, RequestTarget, hex};
@@ -33,6 +33,8 @@ pub struct RequestContext {
     pub(super) record: Record,
     pub(super) forward: Option<Forward>,
     pub(super) attempts: usize,
+    /// A target may have something of the request.
+    pub(super) was_connected: bool,
     /// The target that has the request.
     pub(super) outstanding: Option<Outstanding>,
     /// Targets to which no connection came about.
@@ -83,6 +85,7 @@ impl RequestContext {
             record: Record::default(),
             forward: None,
             attempts: 0,
+            was_connected: false,
             outstanding: None,
             tried: Vec::new(),
             target_name: None,
@@ -118,6 +121,11 @@ impl RequestContext {
         // 64 bits: enough to find a line by, short enough to read out on the telephone.
         let random = entropy.bytes::<8>().unwrap_or_default();
         self.request_id = hex(&random);
+    }
+
+    /// What goes to the target in place of the body that came.
+    pub(super) fn resent(&self) -> Option<&Resent> {
+        self.forward.as_ref()?.resent.as_ref()
     }
 
     /// The next byte on this connection belongs to another request.

@@ -13,6 +13,7 @@ use pingora::proxy::Session;
 use tokio::time::Instant;
 
 use super::context::RequestContext;
+use super::forms;
 use super::held_writes::HoldWrites;
 use super::target_tls::TargetIdentities;
 use crate::clock::UnixTime;
@@ -106,6 +107,9 @@ pub(super) fn prepare(original: &RequestHeader, upstream: &mut RequestHeader, co
     upstream.insert_header(X_FORWARDED_PORT, forwarded.port)?;
     if let Some(trace_id) = &context.trace_id {
         upstream.insert_header(X_AMZN_TRACE_ID, trace_id.clone())?;
+    }
+    if let Some(form) = &forward.resent {
+        forms::describe(form, upstream)?;
     }
     if let Some(identity) = &forward.identity {
         for (name, value) in &identity.headers {

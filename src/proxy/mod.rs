@@ -4,6 +4,7 @@ mod context;
 mod departures;
 mod dry_run;
 mod ending;
+mod forms;
 mod forwarding;
 mod held_writes;
 mod logging;
@@ -80,12 +81,24 @@ impl ProxyHttp for Proxy {
         };
         let started = Instant::now();
         let connection = reading::unshared_connection(context, listener);
-        let mut exchange =
-            Exchange { gateway: &gateway, listener, request: &request, now, body, record, connection, set_cookies: Vec::new() };
+        let mut exchange = Exchange {
+            gateway: &gateway,
+            listener,
+            request: &request,
+            now,
+            body,
+            record,
+            connection,
+            set_cookies: Vec::new(),
+            keeps_form: None,
+        };
         let decision = handle(&mut exchange).await;
-        let mut record = exchange.record;
+        let (mut record, keeps_form) = (exchange.record, exchange.keeps_form);
         if record.masks_query || record.outcome == Some("redirected") {
             record.authentication_time = Some(started.elapsed());
+        }
+        if let Some(target) = record.resent.take() {
+            context.target = Some(target);
         }
         context.record = record;
         match decision {
@@ -94,10 +107,27 @@ impl ProxyHttp for Proxy {
                 Ok(false)
             }
             Err(reply) => {
+                let reply = match keeps_form {
+                    Some(rule) => forms::keep(session, context, rule, reply, now).await,
+                    None => reply,
+                };
                 writing::write(session, context, reply).await?;
                 Ok(true)
             }
         }
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        context: &mut RequestContext,
+    ) -> Result<()> {
+        if let Some(form) = context.resent() {
+            forms::replace(form, body, end_of_stream);
+        }
+        Ok(())
     }
 
     async fn upstream_peer(&self, session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
@@ -134,6 +164,7 @@ impl ProxyHttp for Proxy {
         _digest: Option<&Digest>,
         context: &mut RequestContext,
     ) -> Result<()> {
+        context.was_connected = true;
         // A connection of before says nothing about whether the target takes new ones.
         if let Some(outstanding) = context.outstanding.as_ref().filter(|_| !reused) {
             outstanding.target().health.connected();
@@ -183,6 +214,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
+        forms::target_failed(context).await;
         writing::target_failed(session, error, context).await
     }
 

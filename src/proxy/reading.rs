@@ -100,7 +100,8 @@ pub(super) fn unshared_connection<'a>(context: &'a RequestContext, listener: &Li
     (!is_proxy).then_some(connection)
 }
 
-/// The body of a request to an endpoint of the gateway's own, at most `limit` bytes of it and not for long: nobody has signed in yet.
+/// The body of a request that the gateway reads itself, at most `limit` bytes of it and not for long: nobody has signed in yet. It can be
+/// replaced then (`forms::replace`), because pingora has its end in the buffer for another attempt.
 pub(super) async fn body(session: &mut Session, limit: usize) -> Body {
     let headers = &session.req_header().headers;
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
@@ -108,25 +109,53 @@ pub(super) async fn body(session: &mut Session, limit: usize) -> Body {
         return Body::TooLarge;
     }
     let waits = headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-    timeout(BODY_TIMEOUT, read_body(session, limit, waits)).await.unwrap_or(Body::Broken)
+    timeout(BODY_TIMEOUT, read_body(session, limit, announced, waits)).await.unwrap_or(Body::Broken)
 }
 
-async fn read_body(session: &mut Session, limit: usize, waits: bool) -> Body {
+async fn read_body(session: &mut Session, limit: usize, announced: Option<usize>, waits: bool) -> Body {
     if waits && session.downstream_session.write_continue_response().await.is_err() {
         return Body::Broken;
     }
     let mut body = BytesMut::new();
     loop {
+        // Pingora's buffer is one or nothing: more than fits, and it says nothing at all of the body, so that the request would wait for
+        // one forever. A piece is never larger than the buffer, so there is a moment at which the rest fits.
+        if announced.is_none_or(|length| length.saturating_sub(body.len()) <= RETRY_BUFFER_BYTES) {
+            session.downstream_session.enable_retry_buffering();
+        }
         match session.downstream_session.read_request_body().await {
             Ok(Some(piece)) if body.len() + piece.len() > limit => return Body::TooLarge,
             Ok(Some(piece)) => body.extend_from_slice(&piece),
+            Ok(None) if session.downstream_session.retry_buffer_truncated() => return Body::TooLarge,
             Ok(None) => return Body::Whole(body.freeze()),
             Err(_) => return Body::Broken,
         }
     }
 }
 
+/// The rest of a body that is too large, as far as that is reasonable. A browser that is still sending when the connection ends shows
+/// that, and not the page that it was sent.
+pub(super) async fn discard(session: &mut Session) {
+    if session.req_header().headers.contains_key(EXPECT) {
+        return;
+    }
+    let read = async {
+        let mut discarded = 0;
+        while let Ok(Some(piece)) = session.downstream_session.read_request_body().await {
+            discarded += piece.len();
+            if discarded > MAX_DISCARDED_BYTES {
+                return;
+            }
+        }
+    };
+    let _ = timeout(BODY_TIMEOUT, read).await;
+}
+
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A photograph.
+const MAX_DISCARDED_BYTES: usize = 16 * 1024 * 1024;
+/// Pingora's `BODY_BUF_LIMIT`, and the largest piece that it reads at once.
+const RETRY_BUFFER_BYTES: usize = 64 * 1024;
 
 /// The answer to a request that has no view.
 pub(super) fn refuse(session: &Session, context: &mut RequestContext, error: Malformed) -> Reply {

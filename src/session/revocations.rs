@@ -100,6 +100,11 @@ impl UsedOnce {
         self.0.entry(id).or_insert_with(|| ()).is_fresh()
     }
 
+    /// It was not used after all.
+    pub fn release(&self, id: &[u8; 16]) {
+        self.0.invalidate(id);
+    }
+
     #[must_use]
     pub fn is_used(&self, id: &[u8; 16]) -> bool {
         self.0.contains_key(id)

@@ -31,10 +31,12 @@ pub enum Purpose {
     LoginState,
     /// Which target group and target a visitor had before.
     Stickiness,
+    /// A form that waits for a sign-in.
+    KeptForm,
 }
 
 impl Purpose {
-    const ALL: [Self; 5] = [Self::Session, Self::SessionReference, Self::StoredSession, Self::LoginState, Self::Stickiness];
+    const ALL: [Self; 6] = [Self::Session, Self::SessionReference, Self::StoredSession, Self::LoginState, Self::Stickiness, Self::KeptForm];
 
     fn label(self) -> &'static [u8] {
         match self {
@@ -43,6 +45,7 @@ impl Purpose {
             Self::StoredSession => b"vestibule stored session 1",
             Self::LoginState => b"vestibule login state 1",
             Self::Stickiness => b"vestibule stickiness 1",
+            Self::KeptForm => b"vestibule kept form 1",
         }
     }
 }

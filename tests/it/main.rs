@@ -39,6 +39,7 @@ mod interim_answers;
 mod introspection;
 mod json_torture;
 mod jwt_validation;
+mod kept_forms;
 mod key_sets;
 mod known_tokens;
 mod late_callback;

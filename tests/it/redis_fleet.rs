@@ -303,3 +303,39 @@ fn a_state_works_once_in_the_whole_fleet() {
     assert_eq!(fleet.ask(fleet.others[0].port, &before, path), 401);
     assert_eq!(fleet.world.provider.count("token"), tokens, "the code was sent a second time");
 }
+
+/// What one gateway has kept, any other sends; of all of them one does.
+#[test]
+fn a_kept_form_is_sent_once_in_the_whole_fleet() {
+    let fleet = Fleet::of(3);
+    let authority = fleet.world.gateway.authority();
+    let post = |port: u16, path: &str, cookies: &str, body: &str| {
+        let mut wire = connect(port);
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {authority}\r\nOrigin: https://{authority}\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n\
+             Sec-Fetch-Site: same-origin\r\nCookie: {cookies}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        wire.send(head.as_bytes()).unwrap();
+        wire.response("POST").unwrap()
+    };
+    let kept = post(fleet.ports()[0], "/save", "a=b", "text=of+a+form");
+    assert_eq!(kept.status(), 401, "{kept}");
+    let sealed = kept.text().split_once("name=\"form\" value=\"").unwrap().1.split_once('"').unwrap().0.to_owned();
+    let cookies = fleet.signed_in().cookie_header();
+    let mark = fleet.world.target.count();
+    let body = format!("form={sealed}");
+    let mut statuses: Vec<u16> = std::thread::scope(|scope| {
+        let (post, cookies, body) = (&post, &cookies, &body);
+        let sending: Vec<_> =
+            fleet.ports().into_iter().map(|port| scope.spawn(move || post(port, "/oauth2/form", cookies, body).status())).collect();
+        sending.into_iter().map(|sent| sent.join().unwrap()).collect()
+    });
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409, 409]);
+    let seen = fleet.world.target.since(mark);
+    assert_eq!(
+        seen.iter().map(|seen| (seen.target.as_str(), seen.body.as_slice())).collect::<Vec<_>>(),
+        [("/save", &b"text=of+a+form"[..])]
+    );
+}

@@ -186,6 +186,12 @@ impl SessionStore for RedisSessions {
         let first: Option<()> = self.inner.link.run(async |mut connection| set.query_async(&mut connection).await).await?;
         Ok(first.is_some())
     }
+
+    async fn release(&self, name: [u8; 16]) -> Result<(), SessionStoreError> {
+        let mut delete = cmd("DEL");
+        delete.arg(self.inner.keys.once(&name));
+        self.inner.link.run(async |mut connection| delete.query_async::<()>(&mut connection).await).await
+    }
 }
 
 impl Inner {

@@ -34,7 +34,7 @@ pub use settings::{AccessLogSettings, AdminSettings, LogSettings};
 
 use super::raw::Root;
 use super::report::{Fault, Faults};
-use crate::authentication::{Authenticate, Authentication, KeySource, LOGIN_LIFETIME, ProviderClient, SessionStore};
+use crate::authentication::{Authenticate, Authentication, FORM_LIFETIME, KeySource, LOGIN_LIFETIME, ProviderClient, SessionStore};
 use crate::clock::UnixTime;
 use crate::gateway::{ClientCertificate, Gateway, KnownSessions, KnownTokens, Renewals, RuleActions};
 use crate::provider::{LOGOUT_TOKEN_LIFETIME, Provider};
@@ -139,6 +139,7 @@ pub(super) fn compile(
             ended,
             finished_logins: UsedOnce::new(LOGIN_LIFETIME),
             used_logout_tokens: UsedOnce::new(LOGOUT_TOKEN_LIFETIME),
+            used_forms: UsedOnce::new(FORM_LIFETIME),
             callback_path: format!("{}/idpresponse", endpoints.prefix),
             needs_access_token: headers.access_token,
         }),

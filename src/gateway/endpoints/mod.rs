@@ -2,6 +2,7 @@
 
 mod backchannel_logout;
 mod callback;
+pub(super) mod form;
 mod frontchannel_logout;
 mod keys;
 pub(super) mod login;
@@ -27,13 +28,19 @@ pub(super) enum Endpoint<'a> {
     Key(&'a str),
     JwksJson,
     Session,
+    Form,
     ProtectedResource(&'a ProtectedResource),
 }
 
 impl Endpoint<'_> {
     /// See `Gateway::wants_body`.
     pub(super) fn wants_body(self, request: &RequestView<'_>) -> Option<usize> {
-        (self == Endpoint::BackchannelLogout && *request.method == http::Method::POST).then_some(backchannel_logout::MAX_BODY_BYTES)
+        let limit = match self {
+            Endpoint::BackchannelLogout => backchannel_logout::MAX_BODY_BYTES,
+            Endpoint::Form if request.is_from_own_page() => form::MAX_BODY_BYTES,
+            _ => return None,
+        };
+        (*request.method == http::Method::POST).then_some(limit)
     }
 }
 
@@ -52,6 +59,7 @@ pub(super) fn find<'a>(gateway: &Gateway, listener: &'a ListenerRules, request: 
         "/frontchannel_logout" => Endpoint::FrontchannelLogout,
         "/jwks.json" => Endpoint::JwksJson,
         "/session" => Endpoint::Session,
+        "/form" => Endpoint::Form,
         _ => Endpoint::Key(path.strip_prefix("/keys/")?),
     };
     listener.authenticating().next().map(|_| endpoint)
@@ -65,6 +73,8 @@ pub(super) async fn serve(endpoint: Endpoint<'_>, exchange: &mut Exchange<'_>) -
         Endpoint::IdpResponse | Endpoint::Login | Endpoint::FrontchannelLogout => method == "GET",
         Endpoint::Logout => matches!(method, "GET" | "POST"),
         Endpoint::BackchannelLogout => method == "POST",
+        // Its POST is the pipeline's: it goes on to a target.
+        Endpoint::Form => method == "GET",
         Endpoint::Key(_) | Endpoint::JwksJson | Endpoint::Session | Endpoint::ProtectedResource(_) => matches!(method, "GET" | "HEAD"),
     };
     if !allowed {
@@ -83,6 +93,7 @@ pub(super) async fn serve(endpoint: Endpoint<'_>, exchange: &mut Exchange<'_>) -
         Endpoint::Key(kid) => keys::pem(kid, exchange),
         Endpoint::JwksJson => keys::jwks(exchange.gateway),
         Endpoint::Session => session::serve(exchange).await,
+        Endpoint::Form => form::serve(exchange).await,
         Endpoint::ProtectedResource(resource) => protected_resource::serve(resource),
     }
 }
@@ -97,7 +108,7 @@ fn resource<'a>(listener: &'a ListenerRules, request: &RequestView<'a>) -> Optio
 }
 
 /// The rule that a link names.
-fn rule(listener: &ListenerRules, priority: u32) -> Option<&Arc<Authenticate>> {
+pub(super) fn rule(listener: &ListenerRules, priority: u32) -> Option<&Arc<Authenticate>> {
     listener.authenticating().find(|authenticate| authenticate.rule == priority)
 }
 

@@ -83,6 +83,14 @@ export class Gateway {
     return request(this.adminOrigin + pathAndQuery);
   }
 
+  /** Ends every session that there is, one by one, as an operator does. */
+  async endSessions() {
+    for (const { id } of (await this.admin('/sessions')).json().sessions) {
+      const { status, text } = await request(`${this.adminOrigin}/sessions/${id}`, { method: 'DELETE' });
+      if (status !== 200) throw new Error(`session ${id}: ${status} ${text}`);
+    }
+  }
+
   /** A request of a program's, without cookies. */
   get(pathAndQuery, headers = {}) {
     return request(this.url(pathAndQuery), { headers, ca: this.certificates.pem.ca });

@@ -7,6 +7,10 @@ import { WebSocketServer } from 'ws';
 const PAGE = `<!doctype html><html lang="en"><title>The application</title><link rel="icon" href="data:,">
 <h1>The application</h1><p><a href="/oauth2/logout">Sign out</a></p></html>`;
 
+const FORM = `<!doctype html><html lang="en"><title>A form</title><link rel="icon" href="data:,">
+<h1>A form</h1><form method="post" action="/save?draft=1" enctype="multipart/form-data">
+<p><label>Note <textarea name="note"></textarea></label></p><p><label>File <input type="file" name="file"></label></p><button>Save</button></form></html>`;
+
 export class Target {
   requests = [];
   #server = http.createServer(async (incoming, response) => {
@@ -14,8 +18,8 @@ export class Target {
     for await (const chunk of incoming) body.push(chunk);
     const { method, url, headers, rawHeaders } = incoming;
     // Health checks are the gateway's own traffic.
-    if (url !== '/health') this.requests.push({ method, url, headers, rawHeaders, body: Buffer.concat(body).toString() });
-    response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(PAGE);
+    if (url !== '/health') this.requests.push({ method, url, headers, rawHeaders, body: Buffer.concat(body).toString(), bytes: Buffer.concat(body) });
+    response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(url === '/form' ? FORM : PAGE);
   });
 
   // Says whatever it is told.

@@ -187,16 +187,40 @@ pub(crate) fn calls(
         }
         let mut answers = Vec::new();
         for response in pending {
-            let (head, mut stream) = response.await.unwrap().into_parts();
-            let mut body = Vec::new();
-            while let Some(data) = stream.data().await {
-                let data = data.unwrap();
-                let _ = stream.flow_control().release_capacity(data.len());
-                body.extend(data);
-            }
-            let trailers = stream.trailers().await.unwrap().unwrap_or_default();
-            answers.push(Answer { status: head.status.as_u16(), fields: head.headers, body, trailers });
+            answers.push(answer_to(response).await);
         }
         answers
     })
+}
+
+/// One request with a body of any size, on a connection of its own.
+pub(crate) fn post(gateway: &Gateway, path: &str, fields: &[(&str, &str)], body: Vec<u8>) -> Answer {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let stream = TcpStream::connect(("127.0.0.1", gateway.port)).await.unwrap();
+        let connector = tokio_rustls::TlsConnector::from(certificates().client(b"h2"));
+        let stream = connector.connect(APP.try_into().unwrap(), stream).await.unwrap();
+        let (client, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let mut request = Request::post(gateway.url(path)).header("content-length", body.len());
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let mut client = client.ready().await.unwrap();
+        let (response, mut sending) = client.send_request(request.body(()).unwrap(), false).unwrap();
+        sending.send_data(Bytes::from(body), true).unwrap();
+        answer_to(response).await
+    })
+}
+
+async fn answer_to(response: h2::client::ResponseFuture) -> Answer {
+    let (head, mut stream) = response.await.unwrap().into_parts();
+    let mut body = Vec::new();
+    while let Some(data) = stream.data().await {
+        let data = data.unwrap();
+        let _ = stream.flow_control().release_capacity(data.len());
+        body.extend(data);
+    }
+    let trailers = stream.trailers().await.unwrap().unwrap_or_default();
+    Answer { status: head.status.as_u16(), fields: head.headers, body, trailers }
 }

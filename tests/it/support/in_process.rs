@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::header::{COOKIE, LOCATION, RETRY_AFTER, SET_COOKIE};
+use http::header::{CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -12,7 +12,7 @@ use vestibule::authentication::{KeySource, ProviderClient, ProviderClientError, 
 use vestibule::clients::{MemorySessions, RedisSessions, system_entropy};
 use vestibule::clock::UnixTime;
 use vestibule::config::{Connect, ProviderTls, load_bytes};
-use vestibule::gateway::{Body, Exchange, Gateway, Record, handle};
+use vestibule::gateway::{Body, Exchange, Gateway, Record, handle, keep_form};
 use vestibule::message::{Authority, RequestTarget, RequestView, Scheme};
 use vestibule::provider::{CallError, Provider, ProviderAnswer, ProviderCall, ProviderMetadata};
 use vestibule::session::{EndedSessions, RedisAddress, RedisLogin, RedisServers, RedisTopology};
@@ -119,6 +119,10 @@ pub(crate) struct Decided {
     pub(crate) reason: Option<&'static str>,
     pub(crate) sets_session: bool,
     pub(crate) retry_after: Option<String>,
+    /// The page, where the gateway answers itself.
+    pub(crate) page: String,
+    /// The body that goes to the target in place of the one that came.
+    pub(crate) resent: Option<Vec<u8>>,
     location: Option<String>,
 }
 
@@ -211,15 +215,25 @@ impl InProcess {
 
     /// A navigation, with the cookies that this browser has.
     pub(crate) fn get(&mut self, path: &str) -> Decided {
+        self.request(&Method::GET, path, &[], &[])
+    }
+
+    /// A form that a person sends from a page of the application's.
+    pub(crate) fn post(&mut self, path: &str, body: &[u8]) -> Decided {
+        self.request(&Method::POST, path, &[(ORIGIN, "https://app.test"), (CONTENT_TYPE, "application/x-www-form-urlencoded")], body)
+    }
+
+    fn request(&mut self, method: &Method, path: &str, more: &[(HeaderName, &'static str)], body: &[u8]) -> Decided {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut headers = HeaderMap::from_iter([(http::header::ACCEPT, HeaderValue::from_static("text/html"))]);
+        headers.extend(more.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))));
         if !cookies.is_empty() {
             headers.insert(COOKIE, HeaderValue::from_str(&cookies.join("; ")).unwrap());
         }
         let now = UnixTime(self.moment.lock().unwrap().now);
         let (authority, target) = (Authority::parse(b"app.test").unwrap(), RequestTarget::parse(path.as_bytes()).unwrap());
         let request = RequestView {
-            method: &Method::GET,
+            method,
             scheme: Scheme::Https,
             port: 443,
             authority: &authority,
@@ -230,13 +244,28 @@ impl InProcess {
         };
         let gateway = &self.gateway;
         let (listener, record) = (&gateway.listeners[0], Record::default());
+        // As the proxy does it: a body is read for an endpoint that wants it, and for a form that is kept.
+        let whole = || Body::Whole(bytes::Bytes::copy_from_slice(body));
+        let read = if gateway.wants_body(listener, &request).is_some() { whole() } else { Body::Unread };
+        let (connection, set_cookies) = (None, Vec::new());
         let mut exchange =
-            Exchange { gateway, listener, request: &request, now, body: Body::Unread, record, connection: None, set_cookies: Vec::new() };
-        let decision = self.runtime.block_on(handle(&mut exchange));
+            Exchange { gateway, listener, request: &request, now, body: read, record, connection, set_cookies, keeps_form: None };
+        let mut decision = self.runtime.block_on(handle(&mut exchange));
+        if let (Err(_), Some(rule)) = (&decision, exchange.keeps_form) {
+            exchange.body = whole();
+            decision = decision.map_err(|refusal| keep_form(rule, refusal, &mut exchange));
+        }
         let reason = exchange.record.error_reason;
+        let (mut resent, mut page) = (None, String::new());
         let (status, answered): (_, Vec<(HeaderName, HeaderValue)>) = match decision {
-            Ok(forward) => (None, forward.set_cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)).collect()),
-            Err(reply) => (Some(reply.status), reply.headers),
+            Ok(forward) => {
+                resent = forward.resent.map(|form| form.body.to_vec());
+                (None, forward.set_cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)).collect())
+            }
+            Err(reply) => {
+                page = String::from_utf8_lossy(&reply.body).into_owned();
+                (Some(reply.status), reply.headers)
+            }
         };
         let text = |wanted: HeaderName| {
             answered
@@ -254,7 +283,7 @@ impl InProcess {
             }
         }
         let sets_session = set.iter().any(|cookie| cookie.starts_with("AWSELBAuthSessionCookie-") && !cookie.contains("Max-Age=0"));
-        Decided { status, reason, sets_session, retry_after: text(RETRY_AFTER).pop(), location: text(LOCATION).pop() }
+        Decided { status, reason, sets_session, retry_after: text(RETRY_AFTER).pop(), page, resent, location: text(LOCATION).pop() }
     }
 
     /// By the front door.
