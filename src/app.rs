@@ -2,14 +2,16 @@
 
 mod connector;
 mod reload;
+mod upgrade;
 
 pub use connector::{Connections, Connector, Observers};
 pub use reload::ReloadError;
+pub use upgrade::UPGRADE_LINGER;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -30,7 +32,7 @@ use crate::clients::{
 use crate::clock::Clock;
 use crate::config::{self, Compiled, Connect, LogSettings, Report};
 use crate::gateway::Gateway;
-use crate::listener::{Listener, TlsError};
+use crate::listener::{Inherited, Listener, TlsError};
 use crate::provider::Endpoint;
 use crate::proxy::{Departures, EndingProxy, Proxy, SWEEP, TargetIdentities};
 use crate::secret::Entropy;
@@ -68,6 +70,12 @@ impl Loaded {
     #[must_use]
     pub fn access_log(&self) -> Option<&Path> {
         self.compiled.access_log.file.as_deref()
+    }
+
+    /// Where the listeners are handed over; `None` where the file does not say.
+    #[must_use]
+    pub fn upgrade_socket(&self) -> Option<&Path> {
+        self.compiled.upgrade_socket.as_deref()
     }
 
     #[must_use]
@@ -156,15 +164,27 @@ pub struct Running {
     drain_timeout: Duration,
     access_log: Arc<AccessLog>,
     tasks: Vec<JoinHandle<()>>,
+    /// All listeners, for a process that takes the place of this one.
+    sockets: Vec<std::net::TcpListener>,
+    leave_admin: watch::Sender<bool>,
+    /// For how long connections that are kept may bring one more request.
+    linger: Arc<OnceLock<Duration>>,
     reloadable: reload::Reloadable,
 }
 
 /// Binds every address first, so that a port that is taken ends the start, then serves.
 pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartError> {
+    start_with(loaded, options, None).await
+}
+
+/// The same with the listeners of a process whose place this one takes; that one is told when this one serves.
+pub async fn start_with(loaded: Loaded, options: Options, mut inherited: Option<Inherited>) -> Result<Running, StartError> {
     let Loaded { compiled, connections, metrics } = loaded;
     let Compiled { gateway, listeners, providers, admin, access_log: access_log_settings, drain_timeout, .. } = compiled;
+    let mut bind = |address| upgrade::take_or_bind(address, &mut inherited);
     let sockets = listeners.iter().map(|listener| bind(listener.address)).collect::<Result<Vec<_>, _>>()?;
     let admin_socket = admin.as_ref().map(|admin| bind(admin.address)).transpose()?;
+    let handed_over: Vec<_> = sockets.iter().chain(&admin_socket).filter_map(|socket| socket.try_clone().ok()).collect();
     let access_log = Arc::new(open_access_log(&access_log_settings, options.person_log).map_err(StartError::AccessLog)?);
 
     resolve_targets_once(&gateway.target_groups).await;
@@ -180,6 +200,9 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
     connections.keep_fresh(&Connections::default());
     show_certificates(&listeners, &metrics);
 
+    if let Some(inherited) = &inherited {
+        upgrade::recall(&gateway, &inherited.memory);
+    }
     let gateway = Arc::new(ArcSwap::new(gateway));
     let proxy = Proxy {
         gateway: gateway.clone(),
@@ -201,6 +224,8 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
     let proxy = Arc::new(EndingProxy::new(proxy));
 
     let (shutdown, stopping) = watch::channel(false);
+    let (leave_admin, mut admin_left) = watch::channel(false);
+    let linger = Arc::<OnceLock<Duration>>::default();
     let active = metrics.active_connections.clone();
     let counter: crate::listener::ConnectionCounter = Arc::new(move |change| active.add(change));
     let mut running = Running {
@@ -212,6 +237,9 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
         drain_timeout,
         access_log: access_log.clone(),
         tasks: Vec::new(),
+        sockets: handed_over,
+        leave_admin,
+        linger: linger.clone(),
         reloadable: reload::Reloadable {
             gateway: gateway.clone(),
             listeners: Vec::new(),
@@ -227,7 +255,7 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
     };
     for (index, (socket, settings)) in sockets.into_iter().zip(&listeners).enumerate() {
         running.addresses.extend(socket.local_addr().ok());
-        let mut listener = Listener::new(index, socket, settings, proxy.clone(), counter.clone())?;
+        let mut listener = Listener::new(index, socket, settings, proxy.clone(), counter.clone(), linger.clone())?;
         running.open.push(listener.open_connections());
         running.reloadable.listeners.push((settings.clone(), listener.accepting()));
         let stopping = stopping.clone();
@@ -245,14 +273,18 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
             providers: running.reloadable.providers.clone(),
         });
         let listener = socket.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(socket));
-        // Liveness goes on while the gateway drains: the task ends with the runtime.
+        // Liveness goes on while the gateway drains: the task ends with the runtime, or when another process answers there.
         tokio::spawn(async move {
             if let Ok(listener) = listener {
-                let _ = admin::serve(admin, listener, std::future::pending()).await;
+                let left = async move { drop(admin_left.wait_for(|left| *left).await) };
+                let _ = admin::serve(admin, listener, left).await;
             }
         });
     }
     running.ready.store(true, Ordering::Relaxed);
+    if let Some(inherited) = inherited {
+        upgrade::learn(inherited, running.reloadable.gateway.clone());
+    }
     Ok(running)
 }
 

@@ -48,7 +48,7 @@ pub use unauthenticated::{Decision, OnUnauthenticatedRequest, decide, is_cors_pr
 
 use crate::provider::Provider;
 use crate::secret::Entropy;
-use crate::session::{EndedSessions, Sealer, SessionCookie, UsedOnce};
+use crate::session::{EndedSessions, Remembered, Sealer, SessionCookie, UsedOnce};
 use crate::tokens::Verifier;
 
 /// The `authenticate` action of a rule.
@@ -91,6 +91,33 @@ impl Authenticate {
     #[must_use]
     pub fn is_choice(&self) -> bool {
         !self.alternatives.is_empty()
+    }
+}
+
+impl Authentication {
+    /// For a process that takes the place of this one.
+    #[must_use]
+    pub fn remembered(&self) -> Remembered {
+        let mut remembered = self.ended.remembered();
+        remembered.logins = self.finished_logins.all();
+        remembered.logout_tokens = self.used_logout_tokens.all();
+        remembered.forms = self.used_forms.all();
+        remembered
+    }
+
+    /// What a process has known whose place this one takes.
+    pub fn recall(&self, remembered: &Remembered) {
+        self.ended.recall(remembered);
+        let once = [
+            (&self.finished_logins, &remembered.logins),
+            (&self.used_logout_tokens, &remembered.logout_tokens),
+            (&self.used_forms, &remembered.forms),
+        ];
+        for (used, ids) in once {
+            for id in ids {
+                let _ = used.claim(*id);
+            }
+        }
     }
 }
 

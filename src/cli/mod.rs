@@ -53,6 +53,9 @@ enum Command {
     Serve {
         #[arg(long, value_name = "FILE", default_value = "config/vestibule.yaml")]
         config: PathBuf,
+        /// Takes the place of the process that runs, when that one gets SIGQUIT: no connection is refused (docs/operations.md).
+        #[arg(long)]
+        upgrade: bool,
     },
     /// Loads and compiles a configuration, opens every certificate and secret, and prints all faults
     Check {
@@ -139,7 +142,7 @@ pub fn run() -> ExitCode {
             );
             demo::run(port)
         }
-        Command::Serve { config } => serve::run(&config, level),
+        Command::Serve { config, upgrade } => serve::run(&config, upgrade, level),
         Command::Check { config, online, policy_tests } => check::run(&config, online, policy_tests.as_deref()),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Import { from: Origin::Alb { files } } => import::alb(&files),

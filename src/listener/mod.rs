@@ -3,11 +3,13 @@
 //! Pingora's stock listener builds its TLS configuration itself, without versions, tickets or a deadline for headers.
 
 mod certificates;
+mod handover;
 mod head_deadline;
 mod service;
 mod stream;
 
 pub use certificates::{TlsError, server_config};
+pub use handover::{Inherited, Taker, hand_over};
 pub use head_deadline::HeadDeadline;
 pub use service::{Accepting, ConnectionCounter, Listener};
 pub use stream::{ClientStream, Connection};

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -33,6 +33,8 @@ pub struct Listener<A> {
     /// As many permits as connections may be open; all of them back means drained.
     permits: Arc<Semaphore>,
     counter: ConnectionCounter,
+    /// Set before the shutdown: for how long connections that are kept may bring one more request.
+    linger: Arc<OnceLock<Duration>>,
 }
 
 /// What a reload may change for connections that are yet to come.
@@ -56,6 +58,7 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
         settings: &ListenerSettings,
         app: Arc<A>,
         counter: ConnectionCounter,
+        linger: Arc<OnceLock<Duration>>,
     ) -> Result<Self, TlsError> {
         let accepting = Arc::new(ArcSwap::from_pointee(Accepting::new(settings)?));
         Ok(Self {
@@ -67,6 +70,7 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
             connections: settings.limits.connections,
             permits: Arc::new(Semaphore::new(settings.limits.connections)),
             counter,
+            linger,
         })
     }
 
@@ -126,6 +130,11 @@ impl<A: ServerApp + Send + Sync + 'static> Service for Listener<A> {
             Ok(socket) => self.accept_all(socket, shutdown).await,
             Err(error) => tracing::error!(listener = self.name, %error, "the listener cannot be used"),
         }
+        if let Some(linger) = self.linger.get() {
+            let all_closed = self.permits.acquire_many(u32::try_from(self.connections).unwrap_or(u32::MAX));
+            let _ = timeout(*linger, all_closed).await;
+        }
+        // Connections that nobody is using are closed now.
         self.app.cleanup().await;
     }
 

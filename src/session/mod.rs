@@ -11,5 +11,5 @@ pub use cookie::{MAX_COOKIE_BYTES, MAX_SHARDS, SessionCookie, is_reserved_cookie
 pub use record::{OpenedSession, RecordError, SessionRecord};
 pub use redis_servers::{RedisAddress, RedisLogin, RedisServers, RedisTopology};
 pub use reference::SessionReference;
-pub use revocations::{EndedSessions, Ending, UsedOnce};
+pub use revocations::{EndedSessions, Ending, Remembered, UsedOnce};
 pub use seal::{Purpose, SealError, Sealer, SessionKey, SessionKeyError};

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixTime;
 use crate::identity::{Mark, Marks, SessionId};
@@ -66,6 +67,42 @@ impl EndedSessions {
     }
 }
 
+/// What one process tells the one that takes its place.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Remembered {
+    signed_out: Vec<[u8; 16]>,
+    replaced: Vec<[u8; 16]>,
+    by_mark: Vec<([u8; 16], u64)>,
+    pub logins: Vec<[u8; 16]>,
+    pub logout_tokens: Vec<[u8; 16]>,
+    pub forms: Vec<[u8; 16]>,
+}
+
+impl EndedSessions {
+    #[must_use]
+    pub fn remembered(&self) -> Remembered {
+        let with = |wanted| move |(id, ending): (Arc<SessionId>, Ending)| (ending == wanted).then_some(id.0);
+        Remembered {
+            signed_out: self.by_id.iter().filter_map(with(Ending::SignedOut)).collect(),
+            replaced: self.by_id.iter().filter_map(with(Ending::Replaced)).collect(),
+            by_mark: self.by_mark.iter().map(|(mark, until)| (mark.bytes(), until.0)).collect(),
+            ..Remembered::default()
+        }
+    }
+
+    /// What another process has known.
+    pub fn recall(&self, remembered: &Remembered) {
+        for (ids, ending) in [(&remembered.signed_out, Ending::SignedOut), (&remembered.replaced, Ending::Replaced)] {
+            for id in ids {
+                self.end(SessionId(*id), ending);
+            }
+        }
+        for (mark, until) in &remembered.by_mark {
+            self.end_marked(Mark::from_bytes(*mark), UnixTime(*until));
+        }
+    }
+}
+
 /// The oldest falls out first. By moka's default a memory that is full would rather not learn anything new, and a session just ended
 /// would live on.
 fn memory<K, V>() -> Cache<K, V>
@@ -103,6 +140,12 @@ impl UsedOnce {
     /// It was not used after all.
     pub fn release(&self, id: &[u8; 16]) {
         self.0.invalidate(id);
+    }
+
+    /// Those that are used.
+    #[must_use]
+    pub fn all(&self) -> Vec<[u8; 16]> {
+        self.0.iter().map(|(id, ())| *id).collect()
     }
 
     #[must_use]

@@ -81,6 +81,7 @@ mod targets;
 mod tls_targets;
 mod token_keys;
 mod transforms;
+mod upgrade;
 mod user_info;
 mod websockets;
 

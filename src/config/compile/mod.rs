@@ -22,7 +22,7 @@ mod tokens;
 mod transforms;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +74,7 @@ pub struct Compiled {
     pub access_log: AccessLogSettings,
     pub log: LogSettings,
     pub drain_timeout: Duration,
+    pub upgrade_socket: Option<PathBuf>,
 }
 
 pub(super) fn compile(
@@ -159,8 +160,9 @@ pub(super) fn compile(
         is_sticky,
     };
     let drain_timeout = root.drain_timeout.map_or(DRAIN_TIMEOUT, |timeout| timeout.0);
+    let upgrade_socket = root.upgrade_socket.as_ref().and_then(|at| settings::upgrade_socket(&mut context, at));
     let names = providers.keys().map(|name| Arc::from(name.as_str())).chain(sources.issuers()).collect();
-    Some(Compiled { gateway: Arc::new(gateway), listeners, providers: names, admin, access_log, log, drain_timeout })
+    Some(Compiled { gateway: Arc::new(gateway), listeners, providers: names, admin, access_log, log, drain_timeout, upgrade_socket })
 }
 
 /// A provider with the connection to it.

@@ -210,3 +210,15 @@ pub(super) fn log(raw: Option<&raw::Log>) -> LogSettings {
     };
     LogSettings { level, json: raw.and_then(|raw| raw.format) == Some(raw::LogFormat::Json) }
 }
+
+/// The kernel takes no longer one.
+pub(super) fn upgrade_socket(context: &mut Context<'_>, at: &Located<String>) -> Option<PathBuf> {
+    let path = context.path(&at.value);
+    if path.as_os_str().len() > LONGEST_SOCKET {
+        context.error(at, format!("the path of a socket has at most {LONGEST_SOCKET} bytes, and this one has {}", path.as_os_str().len()));
+        return None;
+    }
+    Some(path)
+}
+
+const LONGEST_SOCKET: usize = 107;

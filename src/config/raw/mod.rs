@@ -50,6 +50,8 @@ section! {
         pages: Option<Pages>,
         /// How long requests may go on after SIGTERM. Default 30s.
         drain_timeout: Option<Seconds>,
+        /// Where `serve --upgrade` waits for the listeners of the process before. Default: a file of this user's, by the path of this file.
+        upgrade_socket: Option<Located<String>>,
     }
 }
 

@@ -369,6 +369,31 @@ impl Gateway {
         *self = plan.start();
     }
 
+    /// Another process takes its place: started, then handed the listeners. Returns when the one of before has ended, with its status.
+    pub(crate) fn upgrade(&mut self) -> ExitStatus {
+        let mut next = self.next();
+        let waits = || self.log().matches("waiting for the process that runs").count() > 0;
+        assert!(eventually(Duration::from_secs(20), waits), "the next process does not wait:\n{}", self.log());
+        assert!(Command::new("kill").args(["-QUIT", &self.process.id().to_string()]).status().unwrap().success());
+        let ended = eventually(Duration::from_secs(40), || self.process.try_wait().unwrap().is_some());
+        assert!(ended && next.try_wait().unwrap().is_none(), "no upgrade:\n{}", self.log());
+        std::mem::replace(&mut self.process, next).wait().unwrap()
+    }
+
+    /// `serve --upgrade` with the same file, and a log of its own.
+    pub(crate) fn next(&self) -> Child {
+        let log = File::create(self.folder.path().join("gateway.log")).unwrap();
+        vestibule()
+            .args(["serve", "--upgrade", "--config"])
+            .arg(self.configuration_file())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap()
+    }
+
     /// ALIVE: still the same process, and no panic in its log.
     pub(crate) fn assert_alive(&mut self) {
         if self.stopped {
