@@ -15,8 +15,8 @@ mod report;
 use std::path::Path;
 
 pub use compile::{
-    AccessLogSettings, AdminSettings, Compiled, Connect, ListenerLimits, ListenerSettings, LogSettings, OWN_PARAMETERS, ProviderTls,
-    ServerCertificate,
+    AccessLogSettings, AdminSettings, ClientAuthentication, Compiled, Connect, ListenerLimits, ListenerSettings, LogSettings,
+    OWN_PARAMETERS, ProviderTls, ServerCertificate,
 };
 pub use identity_provider_file::{ClientEntry, IdentityProviderFile, UserEntry, load_identity_provider};
 pub use policy_tests::{PolicyTest, load_policy_tests};

@@ -26,14 +26,16 @@ impl Translation<'_> {
             self.tls(raw, &label, &mut listener);
             listener.certificates = self.certificates(raw, &label, certificates);
         }
-        if mode == "passthrough" {
-            let what = "mutual TLS (passthrough) is not supported by this version: targets get no x-amzn-mtls-clientcert";
-            self.notes.leave(&mut listener.comments, &label, what);
-        }
+        listener.passes_client_certificates = is_https && mode == "passthrough";
+        let tells_tls = collected.attribute("routing.http.x_amzn_tls_version_and_cipher_suite.enabled");
+        listener.tells_tls = is_https && tells_tls.contains(&"true");
         let of_it = || collected.rules.iter().filter(|rule| listener_of(&rule.rule_arn) == raw.listener_arn);
         // An answer of AWS holds the default rule. Without it, rules that keep somebody out may be missing.
         let closed = if !matches!(mode, "" | "off" | "passthrough") {
-            Some("the listener let in clients with a certificate only (mutual TLS), which this version does not ask for")
+            // The authorities are in a bucket, and in no answer of AWS.
+            Some(
+                "the listener let in clients with a certificate only (mutual TLS): add mutual_authentication: {mode: verify, trust_store: FILE} to it",
+            )
         } else if !of_it().any(|rule| rule.priority == "default") {
             let what = "its rules are not in the files, or not all of them: add the output of aws elbv2 describe-rules";
             self.notes.leave(&mut listener.comments, &label, what);

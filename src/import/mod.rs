@@ -144,9 +144,8 @@ fn is_signer(arn: &str) -> bool {
 }
 
 /// Those that are off by default, and what it means that they are on.
-const ATTRIBUTES: [(&str, &str); 4] = [
+const ATTRIBUTES: [(&str, &str); 3] = [
     ("access_logs.s3.enabled", "the access log is written to standard output, in the same form"),
     ("connection_logs.s3.enabled", "there is no connection log"),
-    ("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "x-amzn-tls-* is not supported by this version"),
     ("routing.http.xff_client_port.enabled", "X-Forwarded-For has no ports"),
 ];

@@ -31,6 +31,9 @@ pub(super) struct Listener {
     pub(super) hosts: Vec<String>,
     pub(super) certificates: Vec<Certificate>,
     pub(super) tls13_only: bool,
+    /// `mutual_authentication: { mode: passthrough }`.
+    pub(super) passes_client_certificates: bool,
+    pub(super) tells_tls: bool,
     pub(super) rules_left_out: Vec<String>,
     pub(super) rules: Vec<Rule>,
     pub(super) default_actions: Actions,

@@ -86,6 +86,12 @@ impl Page {
         if listener.tls13_only {
             self.line(2, "security_policy: { minimum_version: \"1.3\" }");
         }
+        if listener.passes_client_certificates {
+            self.line(2, "mutual_authentication: { mode: passthrough }");
+        }
+        if listener.tells_tls {
+            self.line(2, "tls_version_and_cipher_suite_headers: true");
+        }
         self.comments(2, &listener.rules_left_out);
         if !listener.rules.is_empty() {
             self.line(2, "rules:");

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use crate::config::{ListenerSettings, ServerCertificate};
@@ -18,11 +18,19 @@ pub fn server_config(settings: &ListenerSettings) -> Result<ServerConfig, TlsErr
     let versions: &[&rustls::SupportedProtocolVersion] =
         if settings.tls13_only { &[&rustls::version::TLS13] } else { rustls::DEFAULT_VERSIONS };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(BySni::new(&settings.certificates)));
-    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions)?;
+    let builder = match &settings.client_authentication {
+        Some(asked) => builder.with_client_cert_verifier(asked.verifier.clone()),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(BySni::new(&settings.certificates)));
+    if settings.client_authentication.is_some() {
+        // Each connection shows its certificate: one that was revoked, or has ended, is not good in a session of before. As on an ALB.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    } else {
+        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+    }
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }

@@ -4,6 +4,7 @@
 
 mod certificates;
 mod handover;
+mod handshake;
 mod head_deadline;
 mod service;
 mod stream;

@@ -15,9 +15,11 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::handshake::facts;
 use super::{ClientStream, HeadDeadline, TlsError, server_config};
 use crate::config::{ListenerLimits, ListenerSettings};
-use crate::message::{ConnectionInfo, TlsInfo};
+use crate::identity_headers::ClientCertificateMode;
+use crate::message::ConnectionInfo;
 
 /// Called with +1 and -1.
 pub type ConnectionCounter = Arc<dyn Fn(i64) + Send + Sync>;
@@ -41,12 +43,15 @@ pub struct Listener<A> {
 pub struct Accepting {
     tls: Option<TlsAcceptor>,
     limits: ListenerLimits,
+    pub(super) client_certificates: Option<ClientCertificateMode>,
+    pub(super) tells_tls: bool,
 }
 
 impl Accepting {
     pub fn new(settings: &ListenerSettings) -> Result<Self, TlsError> {
         let tls = if settings.certificates.is_empty() { None } else { Some(TlsAcceptor::from(Arc::new(server_config(settings)?))) };
-        Ok(Self { tls, limits: settings.limits })
+        let client_certificates = settings.client_authentication.as_ref().map(|asked| asked.mode);
+        Ok(Self { tls, limits: settings.limits, client_certificates, tells_tls: settings.tells_tls })
     }
 }
 
@@ -175,12 +180,7 @@ impl<A: ServerApp + Send + Sync + 'static> OpenConnection<A> {
         let info = ConnectionInfo { listener: self.listener, peer: self.peer, local, tls: None, login_nonce: Mutex::default() };
         let Some(acceptor) = &self.accepting.tls else { return ClientStream::plain(tcp, info, deadline).ok() };
         let tls = timeout(self.accepting.limits.handshake_timeout, acceptor.accept(tcp)).await.ok()?.ok()?;
-        let session = tls.get_ref().1;
-        let facts = TlsInfo {
-            version: if session.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3) { "TLSv1.3" } else { "TLSv1.2" },
-            cipher: session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("-").to_owned(),
-            server_name: session.server_name().map(str::to_owned),
-        };
+        let facts = facts(tls.get_ref().1, &self.accepting);
         ClientStream::tls(tls, ConnectionInfo { tls: Some(facts), ..info }, deadline).ok()
     }
 }

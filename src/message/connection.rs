@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Mutex;
 
+use http::{HeaderName, HeaderValue};
+
 /// How the browser speaks to us, or to the trusted proxy in front of us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
@@ -33,9 +35,11 @@ impl Scheme {
 pub struct TlsInfo {
     /// `TLSv1.3`
     pub version: &'static str,
-    /// The cipher suite's IANA name.
+    /// The cipher suite, as OpenSSL names it.
     pub cipher: String,
     pub server_name: Option<String>,
+    /// What targets are told of the connection.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// One accepted connection.

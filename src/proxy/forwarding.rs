@@ -108,6 +108,10 @@ pub(super) fn prepare(original: &RequestHeader, upstream: &mut RequestHeader, co
     if let Some(trace_id) = &context.trace_id {
         upstream.insert_header(X_AMZN_TRACE_ID, trace_id.clone())?;
     }
+    let tls = context.connection.as_ref().and_then(|connection| connection.tls.as_ref());
+    for (name, value) in tls.iter().flat_map(|tls| &tls.headers) {
+        upstream.insert_header(name.clone(), value.clone())?;
+    }
     if let Some(form) = &forward.resent {
         forms::describe(form, upstream)?;
     }

@@ -167,11 +167,12 @@ fn schema_in_the_repository_is_what_the_program_prints() {
 }
 
 /// Headings of docs/configuration.md and the definition of the schema whose keys stand below them. `None`: the root.
-const SECTIONS: [(&str, Option<&str>); 34] = [
+const SECTIONS: [(&str, Option<&str>); 35] = [
     ("## Top level", None),
     ("## `listeners[]`", Some("Listener")),
     ("### `certificates[]`", Some("Certificate")),
     ("### `security_policy`", Some("SecurityPolicy")),
+    ("### `mutual_authentication`", Some("MutualAuthentication")),
     ("### `limits`", Some("Limits")),
     ("### `rules[]`", Some("Rule")),
     ("### Conditions", Some("Condition")),

@@ -46,6 +46,7 @@ mod late_callback;
 mod listener;
 mod logs;
 mod mixed_up_response;
+mod mutual_tls;
 mod nginx_target;
 mod operator;
 mod own_answers;

@@ -12,6 +12,7 @@ use super::certificates::{self, ServerCertificate};
 use super::conditions;
 use super::context::Context;
 use super::doubts;
+use super::mutual_authentication::{self, ClientAuthentication};
 use super::references::{Place, References};
 use super::transforms;
 use crate::config::raw::{self, Listener, MinimumVersion, Protocol};
@@ -27,6 +28,10 @@ pub struct ListenerSettings {
     /// Empty for plain HTTP. The first is the default.
     pub certificates: Vec<ServerCertificate>,
     pub tls13_only: bool,
+    /// `None`: clients are asked for no certificate.
+    pub client_authentication: Option<ClientAuthentication>,
+    /// Whether targets are told version and cipher suite.
+    pub tells_tls: bool,
     pub limits: ListenerLimits,
 }
 
@@ -111,10 +116,13 @@ fn settings(context: &mut Context<'_>, raw: &Listener, certificates: &[ServerCer
     }
     let connections = connections.map_or(default.connections, |at| at.value as usize);
     let tls13_only = raw.security_policy.as_ref().and_then(|policy| policy.minimum_version) == Some(MinimumVersion::Tls13);
+    let client_authentication = mutual_authentication::compile(context, raw.mutual_authentication.as_ref(), protocol(raw));
     Some(ListenerSettings {
         address: address?,
         certificates: Vec::new(),
         tls13_only,
+        client_authentication: client_authentication?,
+        tells_tls: raw.tls_version_and_cipher_suite_headers.unwrap_or(false),
         limits: ListenerLimits { connections, handshake_timeout, header_timeout },
     })
 }

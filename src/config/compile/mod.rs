@@ -10,6 +10,7 @@ mod context;
 mod doubts;
 mod issuers;
 mod listeners;
+mod mutual_authentication;
 mod places;
 mod providers;
 mod redis;
@@ -30,6 +31,7 @@ pub use authenticate::OWN_PARAMETERS;
 pub use certificates::ServerCertificate;
 pub(super) use context::Context;
 pub use listeners::{ListenerLimits, ListenerSettings};
+pub use mutual_authentication::ClientAuthentication;
 pub use settings::{AccessLogSettings, AdminSettings, LogSettings};
 
 use super::raw::Root;

@@ -68,6 +68,10 @@ section! {
         certificates: Located<Vec<Certificate>>,
         /// TLS versions.
         security_policy: Option<SecurityPolicy>,
+        /// Certificates of clients. Off unless given.
+        mutual_authentication: Option<Located<MutualAuthentication>>,
+        /// Whether targets get x-amzn-tls-version and x-amzn-tls-cipher-suite. Default false, as on an ALB.
+        tls_version_and_cipher_suite_headers: Option<bool>,
         /// Proxies in front whose X-Forwarded-* is believed. Default none.
         trusted_proxies: Located<Vec<Located<String>>>,
         /// Limits on connections and on slow clients.
@@ -77,7 +81,6 @@ section! {
         /// What happens when no rule matches.
         default_actions: Located<Vec<Action>>,
     }
-    later: ["mutual_authentication"]
 }
 
 words! {
@@ -106,6 +109,27 @@ section! {
 words! {
     /// The oldest TLS version that is spoken.
     pub enum MinimumVersion { Tls12 = "1.2", Tls13 = "1.3" }
+}
+
+section! {
+    /// What a listener does with the certificates of its clients.
+    pub struct MutualAuthentication {
+        /// Whether clients are asked for one, and who judges it.
+        mode: Located<MutualAuthenticationMode>,
+        /// verify: the authorities that are believed, PEM.
+        trust_store: Option<Located<String>>,
+        /// verify: certificates that are good no more, PEM.
+        revocation_lists: Vec<Located<String>>,
+        /// verify: whether a certificate that has ended is good all the same. Default false.
+        ignore_client_certificate_expiry: Option<bool>,
+        /// verify: whether clients are told which authorities are believed. Default false.
+        advertise_trust_store_ca_names: Option<bool>,
+    }
+}
+
+words! {
+    /// off: nobody is asked; passthrough: the target judges what is shown; verify: nobody comes in without a good one.
+    pub enum MutualAuthenticationMode { Off = "off", Passthrough = "passthrough", Verify = "verify" }
 }
 
 section! {

@@ -48,7 +48,8 @@ fn as_the_reader_has_it(schema: &mut Value) {
 }
 
 /// Lists and maps that may be left out. Those that may not (`listeners`, `keys`, `targets`, …) say so when they are empty.
-const EMPTY_WHEN_ABSENT: [&str; 26] = [
+const EMPTY_WHEN_ABSENT: [&str; 27] = [
+    "revocation_lists",
     "allowed_origins",
     "hosts",
     "certificates",
