@@ -65,6 +65,7 @@ mod session_time;
 mod sessions;
 mod sign_out;
 mod sign_out_at_provider;
+mod silent_login;
 mod start;
 mod step_up;
 mod step_up_configuration;
