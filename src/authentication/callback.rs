@@ -51,6 +51,8 @@ pub enum CallbackError {
     ErrorResponse(String),
     #[error("the provider says unmet_authentication_requirements")]
     UnmetRequirements,
+    #[error("the provider would have to ask the person: {0}")]
+    NotSilently(String),
     #[error("there is no code")]
     MissingCode,
     #[error("the token endpoint: {0}")]
@@ -152,6 +154,7 @@ impl Authentication {
             Some("access_denied") => return Err(CallbackError::AccessDenied),
             // OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
             Some("unmet_authentication_requirements") => return Err(CallbackError::UnmetRequirements),
+            Some(error) if login.is_silent && NEEDS_A_PERSON.contains(&error) => return Err(CallbackError::NotSilently(error.to_owned())),
             Some(error) => return Err(CallbackError::ErrorResponse(log_safe(error))),
             None => {}
         }
@@ -222,5 +225,7 @@ fn log_safe(error: &str) -> String {
     if sound { error.to_owned() } else { "unprintable".to_owned() }
 }
 
+/// Errors of a provider that was asked to show nothing (OIDC Core §3.1.2.6).
+const NEEDS_A_PERSON: [&str; 4] = ["login_required", "interaction_required", "account_selection_required", "consent_required"];
 /// A provider's name as a segment of a path.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -21,6 +21,8 @@ pub enum Prompt {
     AsConfigured,
     /// The person signs in again.
     Login,
+    /// No page at all: a session, or the word that there is none without asking somebody.
+    None,
 }
 
 /// What the browser is told.
@@ -69,12 +71,17 @@ impl Authentication {
             nonce: self.entropy.token()?,
             code_verifier: verifier.0.clone(),
             origin: origin.clone(),
+            is_silent: prompt == Prompt::None,
             return_to: if return_to.len() > MAX_RETURN_BYTES { "/".to_owned() } else { return_to.to_owned() },
         };
         let requirements = &authenticate.requirements;
         let acr_values = (!requirements.acr_values.is_empty()).then(|| requirements.acr_values.join(" "));
         let max_age = requirements.max_age.map(|seconds| seconds.to_string());
-        let prompt = (prompt == Prompt::Login).then(|| with_login(&authenticate.extra_params));
+        let prompt = match prompt {
+            Prompt::AsConfigured => None,
+            Prompt::Login => Some(with_login(&authenticate.extra_params)),
+            Prompt::None => Some("none".to_owned()),
+        };
         let request = AuthorizationRequest {
             client_id: &authenticate.provider.client_id,
             redirect_uri: &self.redirect_uri(&state),

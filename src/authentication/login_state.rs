@@ -28,6 +28,8 @@ pub struct LoginState {
     /// OpenID `nonce`.
     pub nonce: String,
     pub code_verifier: String,
+    /// Whether the provider was asked to show nothing (`prompt=none`).
+    pub is_silent: bool,
     /// `https://host[:port]`: the callback must come to the host that began the login.
     pub origin: String,
     /// Path and query to return to on that origin.

@@ -67,6 +67,15 @@ impl Reply {
         Self::json(status, &value)
     }
 
+    /// Pages of its own origin may show it in a frame, and no others.
+    #[must_use]
+    pub(super) fn framed_by_own_pages(mut self) -> Self {
+        for (_, value) in self.headers.iter_mut().filter(|(name, _)| *name == CONTENT_SECURITY_POLICY) {
+            *value = HeaderValue::from_static(OWN_FRAMES);
+        }
+        self
+    }
+
     /// With the policy that fits the page.
     pub(super) fn page(status: u16, page: Page) -> Self {
         let policy = HeaderValue::try_from(page.policy).unwrap_or_else(|_| HeaderValue::from_static(NOTHING));
@@ -123,4 +132,5 @@ fn grpc_status(status: u16) -> u16 {
     }
 }
 
+const OWN_FRAMES: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 const NOTHING: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

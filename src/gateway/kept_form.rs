@@ -88,7 +88,7 @@ impl Resending {
             Ok(resending) => resending,
             Err(error) => return Err(exchange.refuse(reply::for_kept_form(error), None)),
         };
-        exchange.record.resent = Some(resending.target.clone());
+        exchange.record.resent = Some(Box::new(resending.target.clone()));
         if exchange.gateway.authentication.used_forms.is_used(&resending.form.id) {
             return Err(resending.refuse_used(exchange));
         }
@@ -138,7 +138,7 @@ impl Resending {
         }
         exchange.record.form = Some("sent");
         let resent = Resent { id: self.form.id, content_type: self.content_type, body: self.form.body.into() };
-        Ok(Forward { resent: Some(resent), ..forward })
+        Ok(Forward { resent: Some(Box::new(resent)), ..forward })
     }
 
     fn refuse_used(&self, exchange: &mut Exchange<'_>) -> Reply {

@@ -33,12 +33,17 @@ pub struct Forward {
     /// A newer state of the session, for the browser.
     pub set_cookies: Vec<HeaderValue>,
     /// In place of the body that came: a form that was kept.
-    pub resent: Option<Resent>,
+    pub resent: Option<Box<Resent>>,
 }
 
 /// `Err(Reply)` is every answer that the gateway gives itself. Either way the browser gets the newest state of its session.
 pub async fn handle(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
-    let decision = decide_on(exchange).await;
+    let decision = match own_path(exchange) {
+        Ok(None) => judge(exchange).await,
+        // Few requests are, and the others should not carry what these need.
+        Ok(Some(endpoint)) => Box::pin(serve(endpoint, exchange)).await,
+        Err(misdirected) => Err(misdirected),
+    };
     let set_cookies = std::mem::take(&mut exchange.set_cookies);
     match decision {
         Ok(forward) => Ok(Forward { set_cookies, ..forward }),
@@ -49,13 +54,17 @@ pub async fn handle(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
     }
 }
 
-async fn decide_on(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
+/// The gateway's own path that is asked for, on a host that this listener serves.
+fn own_path<'a>(exchange: &mut Exchange<'a>) -> Result<Option<Endpoint<'a>>, Reply> {
     check_host(exchange)?;
-    match endpoints::find(exchange.gateway, exchange.listener, exchange.request) {
-        Some(Endpoint::Form) if *exchange.request.method == Method::POST => send_kept_form(exchange).await,
-        Some(endpoint) => Err(endpoints::serve(endpoint, exchange).await),
-        None => judge(exchange).await,
+    Ok(endpoints::find(exchange.gateway, exchange.listener, exchange.request))
+}
+
+async fn serve(endpoint: Endpoint<'_>, exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
+    if endpoint == Endpoint::Form && *exchange.request.method == Method::POST {
+        return send_kept_form(exchange).await;
     }
+    Err(endpoints::serve(endpoint, exchange).await)
 }
 
 /// A form that was kept is judged as the request that it was.

@@ -48,7 +48,7 @@ pub struct Record {
     /// What became of a form: `kept` and `too_large` without a session, `sent` when it is sent from where it was kept.
     pub form: Option<&'static str>,
     /// What was asked for in truth, by a request that brings a kept form back.
-    pub resent: Option<RequestTarget>,
+    pub resent: Option<Box<RequestTarget>>,
 }
 
 impl Record {

@@ -290,6 +290,7 @@ pub(super) fn for_callback(error: &CallbackError) -> Verdict {
         CallbackError::UnmetRequirements => failure(403, INSUFFICIENT, "AuthInsufficientAuthentication"),
         CallbackError::Insufficient(_) => failure(403, INSUFFICIENT, "AuthInsufficientAuthentication"),
         CallbackError::ErrorResponse(_) => nonsense("AuthErrorResponse"),
+        CallbackError::NotSilently(_) => Verdict::new(302, "sign_in_required", "AuthInteractionRequired", error),
         CallbackError::MissingCode => unrecognised("AuthMissingCodeParam"),
         CallbackError::TokenCall(cause) => call("AuthTokenEpRequestTimeout", "AuthTokenEpRequestFailed", cause),
         CallbackError::Token(cause) => match cause {

@@ -125,7 +125,7 @@ impl RequestContext {
 
     /// What goes to the target in place of the body that came.
     pub(super) fn resent(&self) -> Option<&Resent> {
-        self.forward.as_ref()?.resent.as_ref()
+        self.forward.as_ref()?.resent.as_deref()
     }
 
     /// The next byte on this connection belongs to another request.

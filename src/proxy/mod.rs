@@ -98,7 +98,7 @@ impl ProxyHttp for Proxy {
             record.authentication_time = Some(started.elapsed());
         }
         if let Some(target) = record.resent.take() {
-            context.target = Some(target);
+            context.target = Some(*target);
         }
         context.record = record;
         match decision {

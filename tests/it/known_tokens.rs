@@ -75,6 +75,8 @@ fn a_known_token_ends_at_its_exp() {
     while unix_time() < exp {
         accepted(&world, "/api/x", &token, "before its exp");
         asked += 1;
+        // What a request was is counted when its answer has gone.
+        assert!(eventually(Duration::from_secs(5), || misses(&world) > 0));
         let judged = misses(&world);
         // A request that begins before exp may be judged after it.
         if unix_time() < exp {

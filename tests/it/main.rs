@@ -69,6 +69,7 @@ mod session_time;
 mod sessions;
 mod sign_out;
 mod sign_out_at_provider;
+mod silent_login;
 mod soak;
 mod start;
 mod step_up;

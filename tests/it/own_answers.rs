@@ -47,7 +47,9 @@ fn u02_u04_answers_of_the_gateway_are_not_stored_sniffed_framed_or_scripted() {
         assert_eq!(header("referrer-policy"), "no-referrer", "{variant}: {answer}");
         if !answer.body.is_empty() {
             let policy = header("content-security-policy");
-            for part in ["default-src 'none'", "frame-ancestors 'none'"] {
+            // Nobody can be led to click on JSON, and pages of the own origin wait for it in a frame.
+            let frames = if variant.starts_with("session, ") { "frame-ancestors 'self'" } else { "frame-ancestors 'none'" };
+            for part in ["default-src 'none'", frames] {
                 assert!(policy.contains(part), "{variant}: {answer} has the policy {policy:?}");
             }
             for part in ["unsafe-inline", "unsafe-eval", "*", "http:"] {

@@ -52,6 +52,14 @@ async fn refuse(failure: CallbackFailure, exchange: &mut Exchange<'_>) -> Reply 
         exchange.record.outcome = Some("session");
         return Reply::redirect(302, &format!("{}{}", login.origin, login.return_to));
     }
+    if let (CallbackError::NotSilently(_), Some(login)) = (&error, &login) {
+        // Whoever began it in a frame finds out there that nobody is signed in; a page of ours would be of no use to them.
+        let verdict = reply::for_callback(&error);
+        exchange.record.outcome = Some("refused");
+        exchange.record.error_reason = Some(verdict.reason);
+        exchange.record.detail = Some(verdict.detail);
+        return Reply::redirect(verdict.status, &format!("{}{}", login.origin, login.return_to));
+    }
     exchange.record.outcome = Some("failed");
     let (priority, return_to) = match &login {
         // A state of another host is not followed to that host.

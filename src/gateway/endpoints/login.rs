@@ -42,6 +42,7 @@ pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
             "identity_provider" => provider = Some(value.into_owned()),
             "choose" => asks = true,
             "reauthenticate" => prompt = Prompt::Login,
+            "silent" => prompt = Prompt::None,
             _ => {}
         }
     }
@@ -60,7 +61,7 @@ pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
     }
     // Whoever is signed in, and not well enough, signs in where they did.
     if let Some((way, needed)) = insufficient(authenticate, exchange).await {
-        return begin(way, return_to, if prompt == Prompt::Login { prompt } else { needed }, exchange).await;
+        return begin(way, return_to, if prompt == Prompt::AsConfigured { needed } else { prompt }, exchange).await;
     }
     match chosen(authenticate, exchange.request.headers) {
         Some(way) => begin(way, return_to, prompt, exchange).await,

@@ -4,7 +4,13 @@ use serde_json::{Map, Value, json};
 
 use crate::gateway::{Exchange, Reply};
 
+/// The one answer that a page may put into a frame: where a sign-in without a word comes back to.
 pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
+    let reply = told(exchange).await;
+    if reply.status == 200 { reply.framed_by_own_pages() } else { reply }
+}
+
+async fn told(exchange: &mut Exchange<'_>) -> Reply {
     let gateway = exchange.gateway;
     let sessions = match super::sessions(exchange).await {
         Ok(sessions) => sessions,

@@ -1,14 +1,29 @@
 // Debian's Chromium, driven as a person would: links, forms, tabs.
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
 import { GATEWAY_HOST } from './certificates.mjs';
+import { freshFolder } from './paths.mjs';
 import { ACCOUNTS } from './provider.mjs';
 
 export async function launchBrowser() {
+  return chromium.launch(program());
+}
+
+/** A person whose browser, with a profile of its own, gives frames of other sites their cookies. Those of `launchBrowser` do not. */
+export async function newTrustingPerson() {
+  const profile = freshFolder('profile');
+  mkdirSync(path.join(profile, 'Default'));
+  writeFileSync(path.join(profile, 'Default/Preferences'), JSON.stringify({ profile: { cookie_controls_mode: 0, block_third_party_cookies: false } }));
+  const person = await chromium.launchPersistentContext(profile, { ...program(), ignoreHTTPSErrors: true, locale: 'en-GB' });
+  person.setDefaultTimeout(20_000);
+  return person;
+}
+
+function program() {
   const executablePath = process.env.PATH.split(path.delimiter).map((folder) => path.join(folder, 'chromium')).find(existsSync);
   if (!executablePath) throw new Error('Chromium is missing: run script/bootstrap');
-  return chromium.launch({
+  return {
     executablePath,
     args: [
       // Chromium's sandbox refuses to run as root.
@@ -17,7 +32,7 @@ export async function launchBrowser() {
       `--host-resolver-rules=MAP ${GATEWAY_HOST} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost`,
       '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
     ],
-  });
+  };
 }
 
 /** A new person: a profile without a cookie. */

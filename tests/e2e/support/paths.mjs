@@ -10,6 +10,9 @@ export const binary = path.join(process.env.CARGO_TARGET_DIR ?? path.join(reposi
 export const python = path.join(output, 'python/bin');
 export const supportFolder = path.join(repository, 'tests/e2e/support');
 
+/** A file of `docs/`. */
+export const document = (name) => path.join(repository, 'docs', name);
+
 export function freshFolder(name) {
   const runs = path.join(output, 'runs');
   mkdirSync(runs, { recursive: true });

@@ -13,13 +13,15 @@ const FORM = `<!doctype html><html lang="en"><title>A form</title><link rel="ico
 
 export class Target {
   requests = [];
+  #pages = new Map();
   #server = http.createServer(async (incoming, response) => {
     const body = [];
     for await (const chunk of incoming) body.push(chunk);
     const { method, url, headers, rawHeaders } = incoming;
     // Health checks are the gateway's own traffic.
     if (url !== '/health') this.requests.push({ method, url, headers, rawHeaders, body: Buffer.concat(body).toString(), bytes: Buffer.concat(body) });
-    response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(url === '/form' ? FORM : PAGE);
+    const { status, headers: fields, text } = this.#pages.get(url.split('?')[0]) ?? { status: 200, headers: {}, text: url === '/form' ? FORM : PAGE };
+    response.writeHead(status, { 'Content-Type': 'text/html; charset=utf-8', ...fields }).end(text);
   });
 
   // Says whatever it is told.
@@ -37,6 +39,11 @@ export class Target {
 
   get address() {
     return `127.0.0.1:${this.#server.address().port}`;
+  }
+
+  /** From now on `path` answers this. */
+  say(path, text, { status = 200, ...headers } = {}) {
+    this.#pages.set(path, { status, headers, text });
   }
 
   /** The last request for exactly this path and query. */
