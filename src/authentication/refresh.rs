@@ -12,8 +12,8 @@ use super::{Authenticate, Authentication, ProviderClientError, SessionStoreError
 use crate::clock::UnixTime;
 use crate::identity::SessionId;
 use crate::provider::{
-    CallError, ExpectedNonce, IdTokenClaims, Moment, ProviderMetadata, TokenError, TokenResponse, UserInfoError, merge, personal, refresh,
-    user_info_call, user_info_claims,
+    CallError, ExpectedNonce, IdTokenClaims, Moment, ProviderCall, ProviderMetadata, TokenError, TokenResponse, UserInfoError, merge,
+    personal, refresh, user_info_call, user_info_claims,
 };
 use crate::secret::EntropyError;
 use crate::session::{Ending, OpenedSession, Purpose, RecordError, SessionRecord};
@@ -119,7 +119,7 @@ impl Authentication {
         let metadata = authenticate.client.metadata().await.map_err(RefreshError::Metadata)?;
         let moment = Moment { entropy: &self.entropy, now };
         let call = refresh(&authenticate.provider, &metadata, &record.refresh_token, moment)?;
-        let answer = authenticate.client.call(call).await.map_err(RefreshError::Call)?;
+        let answer = authenticate.client.call(ProviderCall { is_refresh: true, ..call }).await.map_err(RefreshError::Call)?;
         let tokens = TokenResponse::parse(&answer)?;
         let claims = self.new_claims(authenticate, &metadata, &record, &tokens, now).await?;
         let (refresh_from, access_expires_at) = due(&tokens, now);
@@ -209,7 +209,8 @@ impl Authentication {
         }
         if let Some(endpoint) = metadata.user_info_endpoint.as_ref().filter(|_| authenticate.provider.asks_user_info) {
             let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let answer = authenticate.client.call(user_info_call(endpoint, tokens.access_token.expose())).await;
+            let call = user_info_call(endpoint, tokens.access_token.expose());
+            let answer = authenticate.client.call(ProviderCall { is_refresh: true, ..call }).await;
             match answer.map(|answer| user_info_claims(&answer, &subject)) {
                 Ok(Ok(user_info)) => merge(&mut claims, user_info),
                 Ok(Err(UserInfoError::Subject)) => return Err(RefreshError::OtherPerson),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
+use super::circuit::Circuit;
 use crate::authentication::ProviderClientError;
 use crate::provider::{CallError, Endpoint, ProviderAnswer, ProviderCall};
 use crate::tokens::{KeySet, KeySetError};
@@ -30,6 +31,9 @@ pub(super) struct Calls {
     observer: Observer,
     /// Whoever sends tokens that nobody knows has the provider asked about each: not by all of them at once.
     introspections: Semaphore,
+    /// Sign-ins that wait for the token endpoint or user info: those who are signed in already do not wait with them (threat I16).
+    sign_ins: Semaphore,
+    circuit: Circuit,
     /// Calls that nobody waits for.
     background: Arc<Semaphore>,
     /// When a pushed authorization request has last failed for want of an answer.
@@ -53,6 +57,8 @@ impl Calls {
             http,
             observer,
             introspections: Semaphore::new(INTROSPECTIONS),
+            sign_ins: Semaphore::new(SIGN_INS),
+            circuit: Circuit::default(),
             background: Arc::new(Semaphore::new(BACKGROUND)),
             pushing_failed: Mutex::default(),
         })
@@ -62,9 +68,10 @@ impl Calls {
         let started = Instant::now();
         let endpoint = call.endpoint;
         let result = match endpoint {
-            Endpoint::Introspection => timeout(CALL_TIMEOUT, self.in_turn(call)).await.unwrap_or(Err(CallError::Timeout)),
+            Endpoint::Introspection => self.in_turn(&self.introspections, call).await,
             Endpoint::PushedAuthorization => self.push(call).await,
-            Endpoint::Discovery | Endpoint::Keys | Endpoint::Token | Endpoint::UserInfo | Endpoint::Revocation => self.exchange(call).await,
+            Endpoint::Token | Endpoint::UserInfo => self.for_a_person(call).await,
+            Endpoint::Discovery | Endpoint::Keys | Endpoint::Revocation => self.exchange(call).await,
         };
         let outcome = result.as_ref().map(|answer| answer.status).map_err(ToString::to_string);
         (self.observer)(&ProviderEvent { provider: self.name.clone(), endpoint, duration: started.elapsed(), result: outcome });
@@ -89,9 +96,21 @@ impl Calls {
         }
     }
 
-    async fn in_turn(&self, call: ProviderCall) -> Result<ProviderAnswer, CallError> {
-        let _turn = self.introspections.acquire().await.map_err(|_| CallError::Timeout)?;
-        self.exchange(call).await
+    /// Whoever does not get a turn in time is told so as if the provider had not answered: it has not answered the others.
+    async fn in_turn(&self, turns: &Semaphore, call: ProviderCall) -> Result<ProviderAnswer, CallError> {
+        let turn = async {
+            let _turn = turns.acquire().await.map_err(|_| CallError::Timeout)?;
+            self.exchange(call).await
+        };
+        timeout(CALL_TIMEOUT, turn).await.unwrap_or(Err(CallError::Timeout))
+    }
+
+    /// A provider that does not answer is left alone for a moment, and nobody waits for it meanwhile.
+    async fn for_a_person(&self, call: ProviderCall) -> Result<ProviderAnswer, CallError> {
+        let attempt = self.circuit.attempt(Instant::now())?;
+        let result = if call.is_refresh { self.exchange(call).await } else { self.in_turn(&self.sign_ins, call).await };
+        attempt.ends(result.as_ref().err(), Instant::now());
+        result
     }
 
     /// Everybody who wants to sign in waits for this, and most could go on without it.
@@ -106,7 +125,7 @@ impl Calls {
     }
 
     pub(super) async fn get(&self, endpoint: Endpoint, url: &str) -> Result<ProviderAnswer, ProviderClientError> {
-        let answer = self.call(ProviderCall { endpoint, url: url.to_owned(), headers: Vec::new(), form: None }).await?;
+        let answer = self.call(ProviderCall { endpoint, url: url.to_owned(), headers: Vec::new(), form: None, is_refresh: false }).await?;
         if answer.is_success() { Ok(answer) } else { Err(ProviderClientError::Status(answer.status)) }
     }
 
@@ -162,6 +181,7 @@ pub(super) fn cooling(error: ProviderClientError) -> ProviderClientError {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const INTROSPECTIONS: usize = 32;
+const SIGN_INS: usize = 64;
 const BACKGROUND: usize = 64;
 const PUSHING_TIMEOUT: Duration = Duration::from_secs(4);
 const PUSHING_RESTS: Duration = Duration::from_secs(10);

@@ -1,6 +1,7 @@
 //! What reaches out: the system's clock and randomness, providers over HTTPS, name resolution, health checks; and where sessions are kept.
 
 mod calls;
+mod circuit;
 mod fetched;
 mod freshness;
 mod health_check;

@@ -65,6 +65,11 @@ pub(super) async fn presented(tokens: &BearerTokens, exchange: &mut Exchange<'_>
         // Everybody on the way has read it (RFC 6750 §5.3).
         return Err(refuse(tokens, reply::token_in_the_clear(), Challenge::InvalidRequest, exchange));
     }
+    // Others of the same address may have tokens that are good.
+    if exchange.has_failed_too_often() && gateway.known_tokens.known(tokens, token, exchange.now).await.is_none() {
+        exchange.record.token = Some(TokenEvent::Failure);
+        return Err(exchange.too_many("AuthTooManyFailures"));
+    }
     let moment = Moment { entropy: &gateway.authentication.entropy, now: exchange.now };
     match gateway.known_tokens.judge(tokens, token, moment).await {
         Ok(judged) => {
@@ -76,7 +81,10 @@ pub(super) async fn presented(tokens: &BearerTokens, exchange: &mut Exchange<'_>
             exchange.record.display_name = Some(identity.display_name.clone());
             Ok(Some(judged.known))
         }
-        Err(error) => Err(refuse(tokens, reply::for_bearer(&error), challenge(&error), exchange)),
+        Err(error) => {
+            exchange.note_failure();
+            Err(refuse(tokens, reply::for_bearer(&error), challenge(&error), exchange))
+        }
     }
 }
 

@@ -53,15 +53,23 @@ impl KnownTokens {
         }
     }
 
+    /// Whoever is behind a token that has been judged.
+    pub(super) async fn known(&self, tokens: &BearerTokens, token: &str, now: UnixTime) -> Option<Arc<Known>> {
+        let asked = Asked { rule: tokens.id, token };
+        let found = self.judged.get(&asked).await?;
+        if found.is_good(tokens, now) {
+            return Some(found.known.clone());
+        }
+        self.judged.invalidate(&asked).await;
+        None
+    }
+
     /// Any number of requests that bring the same new token at the same moment have it judged once.
     pub(super) async fn judge(&self, tokens: &BearerTokens, token: &str, moment: Moment<'_>) -> Result<Judged, BearerError> {
-        let asked = Asked { rule: tokens.id, token };
-        if let Some(found) = self.judged.get(&asked).await {
-            if found.is_good(tokens, moment.now) {
-                return Ok(Judged { known: found.known.clone(), was_known: true });
-            }
-            self.judged.invalidate(&asked).await;
+        if let Some(known) = self.known(tokens, token, moment.now).await {
+            return Ok(Judged { known, was_known: true });
         }
+        let asked = Asked { rule: tokens.id, token };
         if self.inactive.contains_key(&asked) {
             return Err(BearerError::Inactive);
         }

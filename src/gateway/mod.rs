@@ -2,6 +2,7 @@
 //!
 //! `pipeline` is the table of contents; `reply` is where every failure becomes an answer.
 
+mod address_limits;
 mod answer;
 mod bearer;
 mod current_session;
@@ -28,6 +29,7 @@ mod transform;
 use http::HeaderMap;
 use ipnet::IpNet;
 
+pub use address_limits::{AddressLimits, PerAddress};
 pub use answer::Reply;
 pub use exchange::{Body, Exchange};
 pub use hosts::HostNames;
@@ -76,6 +78,7 @@ pub struct Gateway {
     pub known: KnownSessions,
     pub known_tokens: KnownTokens,
     pub renewals: Renewals,
+    pub address_limits: AddressLimits,
     /// Session cookies of all rules: none of them reaches a target, whichever rule set it.
     pub cookies: Vec<SessionCookie>,
     /// Whether any visitor is kept with a target. Where nobody is, cookies of ALB's names belong to somebody else: a real one
@@ -93,6 +96,7 @@ pub struct ListenerRules {
     pub rules: RuleTable<RuleActions>,
     /// The port that goes into `x-forwarded-port`.
     pub port: u16,
+    pub per_address: PerAddress,
 }
 
 impl ListenerRules {
@@ -120,6 +124,7 @@ impl Gateway {
         }
         self.known = old.known.clone();
         self.renewals = old.renewals.clone();
+        self.address_limits = old.address_limits.clone();
         for group in &self.target_groups {
             if let Some(before) = old.target_groups.iter().find(|before| before.name == group.name) {
                 group.inherit(before, now);

@@ -99,7 +99,8 @@ struct FormText {
 }
 
 /// Every situation that has a text; a template of that name replaces its page.
-pub const SITUATIONS: [&str; 29] = [
+pub const SITUATIONS: [&str; 30] = [
+    "too_many_requests",
     "bad_request",
     "sign_in_required",
     "token_required",

@@ -251,6 +251,12 @@ pub(super) fn for_session_record(error: RecordError) -> Verdict {
     unhandled(&error)
 }
 
+/// From one address, in one minute (RFC 6585 §4).
+#[must_use]
+pub(super) fn too_many(reason: &'static str) -> Verdict {
+    Verdict::new(429, "too_many_requests", reason, &"the address has reached a limit of its listener").counted(AuthenticationEvent::Failure)
+}
+
 /// Whether somebody is signed in cannot be known. Not a way to sign in: where the store is away that would end in a loop (threat O01).
 #[must_use]
 pub(super) fn for_session_store(error: &SessionStoreError) -> Verdict {

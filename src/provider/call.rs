@@ -48,6 +48,8 @@ pub struct ProviderCall {
     pub url: String,
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub form: Option<Secret<String>>,
+    /// For somebody who is signed in already, and does not wait behind those who are not.
+    pub is_refresh: bool,
 }
 
 /// What came back, whole and within the limit.

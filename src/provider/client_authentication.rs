@@ -58,7 +58,7 @@ impl ClientAuthentication {
         };
         provider.client_authentication.apply(&provider.client_id, audience, moment, &mut headers, &mut form)?;
         let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        Ok(ProviderCall { endpoint, url: url.to_owned(), headers, form: Some(Secret::new(form)) })
+        Ok(ProviderCall { endpoint, url: url.to_owned(), headers, form: Some(Secret::new(form)), is_refresh: false })
     }
 
     fn apply(

@@ -25,7 +25,7 @@ pub fn user_info_call(endpoint: &str, access_token: &str) -> ProviderCall {
         value.set_sensitive(true);
         (AUTHORIZATION, value)
     }));
-    ProviderCall { endpoint: Endpoint::UserInfo, url: endpoint.to_owned(), headers, form: None }
+    ProviderCall { endpoint: Endpoint::UserInfo, url: endpoint.to_owned(), headers, form: None, is_refresh: false }
 }
 
 /// The claims of a response whose `sub` is the ID token's: anything else may be a substituted token (§5.3.2).

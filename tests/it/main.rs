@@ -67,6 +67,7 @@ mod session_store_faults;
 mod session_stores;
 mod session_time;
 mod sessions;
+mod sign_in_limits;
 mod sign_out;
 mod sign_out_at_provider;
 mod silent_login;

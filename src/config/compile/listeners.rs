@@ -17,7 +17,7 @@ use super::references::{Place, References};
 use super::transforms;
 use crate::config::raw::{self, Listener, MinimumVersion, Protocol};
 use crate::config::reader::{Located, Seconds};
-use crate::gateway::{HostNames, ListenerRules};
+use crate::gateway::{HostNames, ListenerRules, PerAddress};
 use crate::message::Scheme;
 use crate::rules::{Rule, RuleTable};
 
@@ -165,8 +165,27 @@ fn rules(
     let port = raw.address.value.parse::<SocketAddr>().map(|address| address.port()).unwrap_or_default();
     let table = RuleTable::new(table, default);
     doubts::voice(context, raw, &table, &hosts);
-    sound.then(|| ListenerRules { name: raw.address.value.clone(), scheme, hosts, trusted_proxies, rules: table, port })
+    let per_address = per_address(context, raw);
+    sound.then(|| ListenerRules { name: raw.address.value.clone(), scheme, hosts, trusted_proxies, rules: table, port, per_address })
 }
+
+fn per_address(context: &mut Context<'_>, raw: &Listener) -> PerAddress {
+    let mut limit = |at: Option<&Located<u32>>, default: u32| {
+        if let Some(at) = at.filter(|at| at.value == 0) {
+            context.error(at, "must be at least 1");
+        }
+        at.map_or(default, |at| at.value)
+    };
+    let limits = raw.limits.as_ref();
+    PerAddress {
+        sign_ins: limit(limits.and_then(|limits| limits.sign_ins_per_address.as_ref()), SIGN_INS_PER_ADDRESS),
+        failures: limit(limits.and_then(|limits| limits.failures_per_address.as_ref()), FAILURES_PER_ADDRESS),
+    }
+}
+
+/// A flood, and no office behind one address.
+const SIGN_INS_PER_ADDRESS: u32 = 6000;
+const FAILURES_PER_ADDRESS: u32 = 600;
 
 /// `seen` maps each priority to the line where it stands first.
 fn check_priority(context: &mut Context<'_>, priority: &Located<u32>, seen: &mut HashMap<u32, usize>) {

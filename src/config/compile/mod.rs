@@ -38,7 +38,7 @@ use super::raw::Root;
 use super::report::{Fault, Faults};
 use crate::authentication::{Authenticate, Authentication, FORM_LIFETIME, KeySource, LOGIN_LIFETIME, ProviderClient, SessionStore};
 use crate::clock::UnixTime;
-use crate::gateway::{ClientCertificate, Gateway, KnownSessions, KnownTokens, Renewals, RuleActions};
+use crate::gateway::{AddressLimits, ClientCertificate, Gateway, KnownSessions, KnownTokens, Renewals, RuleActions};
 use crate::provider::{LOGOUT_TOKEN_LIFETIME, Provider};
 use crate::secret::Entropy;
 use crate::session::{EndedSessions, RedisServers, Sealer, SessionCookie, UsedOnce};
@@ -158,6 +158,7 @@ pub(super) fn compile(
         renewals: Renewals::new(Box::new(|task| {
             tokio::spawn(task);
         })),
+        address_limits: AddressLimits::new(),
         cookies,
         is_sticky,
     };

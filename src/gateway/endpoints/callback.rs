@@ -6,6 +6,9 @@ use crate::gateway::{AuthenticationEvent, Exchange, Reply, reply};
 use crate::session::Ending;
 
 pub(super) async fn serve(exchange: &mut Exchange<'_>) -> Reply {
+    if exchange.has_failed_too_often() {
+        return exchange.too_many("AuthTooManyFailures");
+    }
     let (authentication, request) = (&exchange.gateway.authentication, exchange.request);
     let query = request.target.query().unwrap_or_default();
     let called = format!("{}{}", request.origin(), request.target.path());
@@ -61,6 +64,7 @@ async fn refuse(failure: CallbackFailure, exchange: &mut Exchange<'_>) -> Reply 
         return Reply::redirect(verdict.status, &format!("{}{}", login.origin, login.return_to));
     }
     exchange.record.outcome = Some("failed");
+    exchange.note_failure();
     let (priority, return_to) = match &login {
         // A state of another host is not followed to that host.
         Some(login) if !matches!(error, CallbackError::OtherRule) => (login.rule, login.return_to.as_str()),

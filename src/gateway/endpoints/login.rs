@@ -97,6 +97,9 @@ pub(in crate::gateway) async fn begin_any(authenticate: &Arc<Authenticate>, retu
 /// 302 to the provider.
 pub(in crate::gateway) async fn begin(authenticate: &Authenticate, return_to: &str, prompt: Prompt, exchange: &mut Exchange<'_>) -> Reply {
     exchange.record.identity_provider = Some(authenticate.provider.name.clone());
+    if let Err(reply) = exchange.begins_sign_in() {
+        return reply;
+    }
     match exchange.gateway.authentication.begin(authenticate, exchange.request, exchange.connection, return_to, prompt, exchange.now).await
     {
         Ok(start) => {
