@@ -5,6 +5,7 @@ mod decision;
 mod demo;
 mod explain;
 mod explained_token;
+mod health;
 mod identity_provider;
 mod import;
 mod keys;
@@ -13,6 +14,7 @@ mod past_request;
 mod policy_tests;
 mod serve;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -53,6 +55,12 @@ enum Command {
     Serve {
         #[arg(long, value_name = "FILE", default_value = "config/vestibule.yaml")]
         config: PathBuf,
+    },
+    /// Asks a running gateway whether it is ready: status 0 if /readyz answers 200 within two seconds, else 1
+    Health {
+        /// The admin address.
+        #[arg(value_name = "ADDRESS", default_value = "127.0.0.1:9901")]
+        address: SocketAddr,
     },
     /// Loads and compiles a configuration, opens every certificate and secret, and prints all faults
     Check {
@@ -140,6 +148,7 @@ pub fn run() -> ExitCode {
             demo::run(port)
         }
         Command::Serve { config } => serve::run(&config, level),
+        Command::Health { address } => health::run(address),
         Command::Check { config, online, policy_tests } => check::run(&config, online, policy_tests.as_deref()),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Import { from: Origin::Alb { files } } => import::alb(&files),
