@@ -231,6 +231,17 @@ describe('container', () => {
   });
 });
 
+test('every image has a tag, and ours is the version of Cargo.toml', () => {
+  const [, version] = readFileSync(path.join(deploy, '../Cargo.toml'), 'utf8').match(/^version = "(.*)"$/m);
+  const files = ['compose/compose.yaml', 'kubernetes/sidecar/deployment.yaml', 'kubernetes/edge/deployment.yaml'];
+  const images = files.flatMap((file) => [...read(file).matchAll(/^\s+image: (\S+)$/gm)].map(([, image]) => image));
+  assert.equal(images.length, 6);
+  for (const image of images) assert.match(image, image.startsWith('vestibule') ? new RegExp(`^vestibule:${version}$`) : /:\d/, image);
+  for (const kind of ['sidecar', 'edge']) {
+    assert.equal(parse(read('kubernetes', kind, 'kustomization.yaml')).documents[0].images[0].newTag, version);
+  }
+});
+
 describe('deploy/secrets', () => {
   test('makes secrets that only their owner may read, and keeps what is there', () => {
     const folder = path.join(freshFolder('secrets'), 'made');
