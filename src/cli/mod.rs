@@ -5,6 +5,7 @@ mod decision;
 mod demo;
 mod explain;
 mod explained_token;
+mod health;
 mod identity_provider;
 mod import;
 mod keys;
@@ -13,6 +14,7 @@ mod past_request;
 mod policy_tests;
 mod serve;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -56,6 +58,12 @@ enum Command {
         /// Takes the place of the process that runs, when that one gets SIGQUIT: no connection is refused (docs/operations.md).
         #[arg(long)]
         upgrade: bool,
+    },
+    /// Asks a running gateway whether it is ready: status 0 if /readyz answers 200 within two seconds, else 1
+    Health {
+        /// The admin address.
+        #[arg(value_name = "ADDRESS", default_value = "127.0.0.1:9901")]
+        address: SocketAddr,
     },
     /// Loads and compiles a configuration, opens every certificate and secret, and prints all faults
     Check {
@@ -143,6 +151,7 @@ pub fn run() -> ExitCode {
             demo::run(port)
         }
         Command::Serve { config, upgrade } => serve::run(&config, upgrade, level),
+        Command::Health { address } => health::run(address),
         Command::Check { config, online, policy_tests } => check::run(&config, online, policy_tests.as_deref()),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Import { from: Origin::Alb { files } } => import::alb(&files),
