@@ -72,6 +72,11 @@ impl Loaded {
         self.compiled.access_log.file.as_deref()
     }
 
+    #[must_use]
+    pub fn drain_timeout(&self) -> Duration {
+        self.compiled.drain_timeout
+    }
+
     /// Where the listeners are handed over; `None` where the file does not say.
     #[must_use]
     pub fn upgrade_socket(&self) -> Option<&Path> {

@@ -13,6 +13,7 @@ mod output;
 mod past_request;
 mod policy_tests;
 mod serve;
+mod upgrade;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -58,6 +59,14 @@ enum Command {
         /// Takes the place of the process that runs, when that one gets SIGQUIT: no connection is refused (docs/operations.md).
         #[arg(long)]
         upgrade: bool,
+    },
+    /// Puts this binary and the configuration as it is now in the place of a running gateway: no request fails (docs/operations.md)
+    Upgrade {
+        #[arg(long, value_name = "FILE", default_value = "config/vestibule.yaml")]
+        config: PathBuf,
+        /// The process that runs.
+        #[arg(long)]
+        pid: u32,
     },
     /// Asks a running gateway whether it is ready: status 0 if /readyz answers 200 within two seconds, else 1
     Health {
@@ -151,6 +160,7 @@ pub fn run() -> ExitCode {
             demo::run(port)
         }
         Command::Serve { config, upgrade } => serve::run(&config, upgrade, level),
+        Command::Upgrade { config, pid } => upgrade::run(&config, pid),
         Command::Health { address } => health::run(address),
         Command::Check { config, online, policy_tests } => check::run(&config, online, policy_tests.as_deref()),
         Command::Explain(arguments) => explain::run(&arguments),

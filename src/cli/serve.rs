@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use aws_lc_rs::digest;
+use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{AT_FAULT, FAILED, output};
-use crate::app::{self, Options, Running};
+use crate::app::{self, Loaded, Options, Running};
 use crate::listener::{Inherited, Taker};
 use crate::message::hex;
 use crate::telemetry::{LogFormat, init_log, parse_level};
@@ -30,7 +31,7 @@ pub(super) fn run(path: &Path, upgrade: bool, level: Option<&str>) -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    let upgrade_socket = loaded.upgrade_socket().map_or_else(|| default_upgrade_socket(path), Path::to_owned);
+    let upgrade_socket = upgrade_socket(&loaded, path);
     let outcome = runtime.block_on(async {
         // Before anything is bound: without them the signals would end the process.
         let (Ok(hangup), Ok(quit)) = (signal(SignalKind::hangup()), signal(SignalKind::quit())) else { return ExitCode::from(FAILED) };
@@ -47,6 +48,10 @@ pub(super) fn run(path: &Path, upgrade: bool, level: Option<&str>) -> ExitCode {
         };
         for address in running.addresses() {
             tracing::info!(%address, "listening");
+        }
+        // systemd, if that has started it, has another main process now.
+        if let Err(error) = sd_notify::notify(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]) {
+            tracing::warn!(%error, "the service manager cannot be told that this process serves");
         }
         match serve_until_stopped(&running, path, &upgrade_socket, (hangup, quit)).await {
             Some(taker) => running.leave_to(taker).await,
@@ -111,6 +116,11 @@ async fn reload(running: &Running, path: &Path) {
         }
         Err(error) => tracing::error!("the configuration was not reloaded, and the one of before goes on: {error}"),
     }
+}
+
+/// Where a process waits that is to take the place of another with this configuration.
+pub(super) fn upgrade_socket(loaded: &Loaded, path: &Path) -> PathBuf {
+    loaded.upgrade_socket().map_or_else(|| default_upgrade_socket(path), Path::to_owned)
 }
 
 /// In a folder of this user's, by the path of the configuration: two gateways on one machine do not meet.

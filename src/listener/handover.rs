@@ -120,7 +120,7 @@ pub async fn hand_over(path: &Path, sockets: &[TcpListener], memory: Vec<u8>) ->
 }
 
 fn give(path: &Path, sockets: Vec<TcpListener>, memory: &[u8]) -> io::Result<Taker> {
-    let mut taker = UnixStream::connect(path)?;
+    let mut taker = connect(path)?;
     check_peer(&taker)?;
     taker.set_write_timeout(Some(ANSWER))?;
     let sockets: Vec<OwnedFd> = sockets.into_iter().map(OwnedFd::from).collect();
@@ -140,6 +140,17 @@ fn give(path: &Path, sockets: Vec<TcpListener>, memory: &[u8]) -> io::Result<Tak
     let mut answer = [0; READY.len()];
     taker.read_exact(&mut answer)?;
     if answer == *READY { Ok(Taker(taker)) } else { Err(ErrorKind::InvalidData.into()) }
+}
+
+/// Between the moment at which the socket is there and the one at which it listens.
+fn connect(path: &Path) -> io::Result<UnixStream> {
+    for _ in 0..20 {
+        match UnixStream::connect(path) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => std::thread::sleep(Duration::from_millis(25)),
+            connected => return connected,
+        }
+    }
+    UnixStream::connect(path)
 }
 
 /// Whoever has the listeners can answer in our name.

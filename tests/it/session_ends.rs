@@ -227,3 +227,24 @@ fn w09_upload_that_outlasts_its_session_is_finished_and_the_next_is_refused() {
     let answer = wire.until(b"\r\n\r\n").unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 401"), "{}", String::from_utf8_lossy(&answer));
 }
+
+/// Whoever refreshes it, and however often.
+#[test]
+fn e12_a_stream_goes_on_while_its_session_is_given_new_tokens() {
+    let world = world();
+    world.provider.set(|provider| provider.edit_token_response(|response| response["expires_in"] = json!(2)));
+    let mut browser = signed_in(&world);
+    let mut wire = opened(&world, &browser, "/events");
+    wire.read_timeout(Duration::from_secs(8));
+    let begin = Instant::now();
+    while world.provider.refreshes() < 2 {
+        assert_eq!(browser.get("/page").status(), 200);
+        wire.until(b"tick\n").unwrap();
+        assert!(begin.elapsed() < Duration::from_secs(6), "no refresh");
+    }
+    wire.until(b"tick\n").unwrap();
+    sign_out(&mut browser);
+    let since = Instant::now();
+    wire.rest();
+    assert!(since.elapsed() < Duration::from_secs(5), "ended after {:?}", since.elapsed());
+}

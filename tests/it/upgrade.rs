@@ -127,7 +127,7 @@ fn what_ends_while_the_former_process_finishes_is_over_too() {
     let waits = || world.gateway.log().contains("waiting for the process that runs");
     assert!(eventually(Duration::from_secs(20), waits));
     quit(&world);
-    let serves = || world.gateway.log().contains("listening");
+    let serves = || world.gateway.log().contains("another process has taken the listeners");
     assert!(eventually(Duration::from_secs(20), serves), "{}", world.gateway.log());
     wire.send(request("/oauth2/logout").as_bytes()).unwrap();
     assert_eq!(wire.response("GET").unwrap().status(), 302);
@@ -181,4 +181,41 @@ fn a_process_that_says_nothing_gets_nothing_for_long() {
     wire.send(format!("GET /public HTTP/1.1\r\nHost: {}\r\n\r\n", world.gateway.authority()).as_bytes()).unwrap();
     assert_eq!(wire.response("GET").unwrap().status(), 200);
     assert!(begin.elapsed() < Duration::from_secs(2));
+}
+
+/// As a service manager asks for it: one command, and the word that another process is the one to watch.
+#[test]
+fn one_command_puts_the_next_process_in_place_and_tells_the_service_manager() {
+    let mut world = world();
+    let mut browser = world.browser();
+    sign_in(&world, &mut browser, "/");
+    let folder = world.gateway.configuration_file().parent().unwrap().to_owned();
+    let manager = std::os::unix::net::UnixDatagram::bind(folder.join("notify.sock")).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let upgrade = |pid: u32| {
+        vestibule()
+            .args(["upgrade", "--pid", &pid.to_string(), "--config"])
+            .arg(folder.join("vestibule.yaml"))
+            .current_dir(&folder)
+            .env("NOTIFY_SOCKET", folder.join("notify.sock"))
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .status()
+            .unwrap()
+    };
+    assert_eq!(upgrade(world.gateway.process_id()).code(), Some(0));
+    let ended = world.gateway.ends_within(Duration::from_secs(1));
+    assert_eq!(ended.and_then(|status| status.code()), Some(0), "the former process has finished");
+    let mut said = [0; 256];
+    let length = manager.recv(&mut said).unwrap();
+    let said = std::str::from_utf8(&said[..length]).unwrap();
+    let next: u32 = said.lines().find_map(|line| line.strip_prefix("MAINPID=")).unwrap().parse().unwrap();
+    let signed_in = browser.get("/page").status();
+    // One that is not there is not upgraded, and nothing is started.
+    let of_nobody = upgrade(u32::MAX >> 1).code();
+    assert!(Command::new("kill").args(["-TERM", &next.to_string()]).status().unwrap().success());
+    assert_eq!((signed_in, of_nobody), (200, Some(1)));
+    assert!(said.lines().any(|line| line == "READY=1"), "{said}");
+    let gone = || std::net::TcpStream::connect(("127.0.0.1", world.gateway.port)).is_err();
+    assert!(eventually(Duration::from_secs(10), gone), "the next process does not end");
 }

@@ -96,6 +96,11 @@ pub(crate) fn rule(priority: u32, path: &str, actions: &Value) -> Value {
     })
 }
 
+/// A log that two processes may write.
+fn appending(path: &Path) -> File {
+    File::options().create(true).append(true).open(path).unwrap()
+}
+
 /// What a test wants to start.
 pub(crate) struct Plan {
     pub(crate) port: u16,
@@ -214,7 +219,9 @@ impl Plan {
     fn spawn(&self) -> Gateway {
         let file = self.folder.path().join("vestibule.yaml");
         std::fs::write(&file, format!("{:#}\n", self.configuration)).unwrap();
-        let log = File::create(self.folder.path().join("gateway.log")).unwrap();
+        let log = self.folder.path().join("gateway.log");
+        let _ = std::fs::remove_file(&log);
+        let log = appending(&log);
         let process = vestibule()
             .args(["serve", "--config"])
             .arg(&file)
@@ -371,8 +378,10 @@ impl Gateway {
 
     /// Another process takes its place: started, then handed the listeners. Returns when the one of before has ended, with its status.
     pub(crate) fn upgrade(&mut self) -> ExitStatus {
+        let waiting = |log: &str| log.matches("waiting for the process that runs").count();
+        let before = waiting(&self.log());
         let mut next = self.next();
-        let waits = || self.log().matches("waiting for the process that runs").count() > 0;
+        let waits = || waiting(&self.log()) > before;
         assert!(eventually(Duration::from_secs(20), waits), "the next process does not wait:\n{}", self.log());
         assert!(Command::new("kill").args(["-QUIT", &self.process.id().to_string()]).status().unwrap().success());
         let ended = eventually(Duration::from_secs(40), || self.process.try_wait().unwrap().is_some());
@@ -380,9 +389,9 @@ impl Gateway {
         std::mem::replace(&mut self.process, next).wait().unwrap()
     }
 
-    /// `serve --upgrade` with the same file, and a log of its own.
+    /// `serve --upgrade` with the same files.
     pub(crate) fn next(&self) -> Child {
-        let log = File::create(self.folder.path().join("gateway.log")).unwrap();
+        let log = appending(&self.folder.path().join("gateway.log"));
         vestibule()
             .args(["serve", "--upgrade", "--config"])
             .arg(self.configuration_file())
