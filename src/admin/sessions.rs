@@ -33,7 +33,15 @@ async fn list(State(admin): State<Arc<Admin>>, wanted: Result<Query<Wanted>, Que
         wanted.subject.as_deref().is_none_or(|subject| subject == &*seen.subject)
             && wanted.identity_provider.as_deref().is_none_or(|provider| provider == &*seen.provider)
     };
-    let sessions: Vec<_> = admin.gateway.load().seen_sessions(admin.clock.now()).into_iter().filter(is_wanted).collect();
+    let gateway = admin.gateway.load_full();
+    let sessions: Vec<_> = match gateway.sessions(admin.clock.now()).await {
+        Ok(sessions) => sessions.into_iter().filter(is_wanted).collect(),
+        Err(error) => {
+            tracing::warn!(%error, "the sessions cannot be listed");
+            let body = json!({"error": "the session store did not answer; try again"});
+            return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
+        }
+    };
     let shown: Vec<Value> = sessions.iter().take(wanted.limit.unwrap_or(LIMIT)).map(|seen| show(seen)).collect();
     Json(json!({"sessions": shown, "total": sessions.len()})).into_response()
 }

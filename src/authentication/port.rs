@@ -103,6 +103,11 @@ pub trait SessionStore: Send + Sync {
     /// Ends a session; one that is not there, too. Every instance knows why.
     async fn remove(&self, id: SessionId, ending: Ending) -> Result<(), SessionStoreError>;
 
+    /// Some of the sessions of all instances, as they are; `None` where no other instance has any, or nobody can tell.
+    async fn some(&self, _limit: usize) -> Result<Option<Vec<(SessionId, Vec<u8>)>>, SessionStoreError> {
+        Ok(None)
+    }
+
     /// Ends the sessions with this mark that were signed in no later than `until`, also those that other instances keep in mind.
     async fn remove_marked(&self, _mark: Mark, _until: UnixTime) -> Result<(), SessionStoreError> {
         Ok(())

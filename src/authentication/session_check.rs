@@ -121,7 +121,19 @@ impl Authentication {
             Ok(None) => return Presented::Unknown(id),
             Err(error) => return Presented::Unavailable(error),
         };
-        let is_former = is_former || self.sealer.is_former(&sealed);
+        match self.stored_session(authenticate, id, sealed, now) {
+            Presented::Session(mut session) => {
+                session.sealed_by_former |= is_former;
+                Presented::Session(session)
+            }
+            other => other,
+        }
+    }
+
+    /// What a store has under an id, if it is of this rule's provider.
+    #[must_use]
+    pub fn stored_session(&self, authenticate: &Authenticate, id: SessionId, sealed: Vec<u8>, now: UnixTime) -> Presented {
+        let is_former = self.sealer.is_former(&sealed);
         match self.sealer.open(Purpose::StoredSession, &stored_context(authenticate, &id), sealed) {
             Ok(plain) => self.judged(authenticate, plain, is_former, now),
             Err(_) => Presented::Unusable,

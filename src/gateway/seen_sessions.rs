@@ -11,7 +11,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::{Gateway, ListenerRules};
-use crate::authentication::{SessionStoreError, SessionTerm};
+use crate::authentication::{Presented, SessionStoreError, SessionTerm, identify};
 use crate::clock::UnixTime;
 use crate::identity::{Identity, KnownSession, Mark, SessionId};
 use crate::session::Ending;
@@ -28,6 +28,16 @@ pub struct SeenSession {
 }
 
 impl SeenSession {
+    fn new(session: KnownSession, identity: &Identity, last_seen_at: UnixTime) -> Self {
+        Self {
+            session,
+            subject: identity.subject.clone(),
+            provider: identity.provider.clone(),
+            expires_at: identity.expires_at,
+            last_seen_at: AtomicU64::new(last_seen_at.0),
+        }
+    }
+
     /// What logs call it.
     #[must_use]
     pub fn hash(&self) -> &str {
@@ -66,15 +76,7 @@ impl SeenSessions {
     /// `None`: a bearer token's.
     pub(super) fn of(&self, identity: &Identity) -> Option<Arc<SeenSession>> {
         let session = identity.session.as_ref()?;
-        Some(self.0.get_with(session.id, || {
-            Arc::new(SeenSession {
-                session: session.clone(),
-                subject: identity.subject.clone(),
-                provider: identity.provider.clone(),
-                expires_at: identity.expires_at,
-                last_seen_at: AtomicU64::new(session.marks.signed_in_at.0),
-            })
-        }))
+        Some(self.0.get_with(session.id, || Arc::new(SeenSession::new(session.clone(), identity, session.marks.signed_in_at))))
     }
 
     fn all(&self) -> impl Iterator<Item = Arc<SeenSession>> {
@@ -89,13 +91,39 @@ impl Default for SeenSessions {
 }
 
 impl Gateway {
-    /// Those that are good, the last seen first.
-    #[must_use]
-    pub fn seen_sessions(&self, now: UnixTime) -> Vec<Arc<SeenSession>> {
-        let is_good = |seen: &Arc<SeenSession>| self.authentication.over(seen.term(), now).is_none();
-        let mut sessions: Vec<_> = self.known.seen.all().filter(is_good).collect();
+    /// Those that are good, the last seen first: of all instances, where a store can tell, otherwise of this one.
+    pub async fn sessions(&self, now: UnixTime) -> Result<Vec<Arc<SeenSession>>, SessionStoreError> {
+        let stored = match &self.authentication.store {
+            Some(store) => store.some(MOST_LISTED).await?,
+            None => None,
+        };
+        let mut sessions: Vec<_> = match stored {
+            Some(stored) => stored.into_iter().filter_map(|(id, sealed)| self.stored(id, &sealed, now)).collect(),
+            None => self.seen_sessions(now),
+        };
         sessions.sort_by_cached_key(|seen| (std::cmp::Reverse(seen.last_seen_at()), seen.session.hash.clone()));
-        sessions
+        Ok(sessions)
+    }
+
+    fn seen_sessions(&self, now: UnixTime) -> Vec<Arc<SeenSession>> {
+        let is_good = |seen: &Arc<SeenSession>| self.authentication.over(seen.term(), now).is_none();
+        self.known.seen.all().filter(is_good).collect()
+    }
+
+    /// This instance may have seen it later than the store says.
+    fn stored(&self, id: SessionId, sealed: &[u8], now: UnixTime) -> Option<Arc<SeenSession>> {
+        let is_good = |seen: &SeenSession| self.authentication.over(seen.term(), now).is_none();
+        if let Some(seen) = self.known.seen.0.get(&id) {
+            return is_good(&seen).then_some(seen);
+        }
+        let mut ways = self.listeners.iter().flat_map(ListenerRules::authenticating);
+        let (way, session) = ways.find_map(|way| match self.authentication.stored_session(way, id, sealed.to_vec(), now) {
+            Presented::Session(session) => Some((way, session)),
+            _ => None,
+        })?;
+        let identity = identify(way, &session).ok()?;
+        let seen = SeenSession::new(identity.session.clone()?, &identity, session.seen_at);
+        is_good(&seen).then(|| Arc::new(seen))
     }
 
     /// Ends the session that logs call so, also one that has not been seen here. The number of those that had been.
@@ -129,5 +157,6 @@ impl Gateway {
     }
 }
 
+const MOST_LISTED: usize = 10_000;
 const MAX_SEEN: u64 = 100_000;
 const LONGEST_SESSION: Duration = Duration::from_secs(7 * 24 * 60 * 60);

@@ -339,3 +339,26 @@ fn a_kept_form_is_sent_once_in_the_whole_fleet() {
         [("/save", &b"text=of+a+form"[..])]
     );
 }
+
+#[test]
+fn the_list_has_the_sessions_of_all_gateways_and_ends_any_of_them() {
+    let fleet = Fleet::of(2);
+    let alice = fleet.signed_in();
+    let mut bob = fleet.world.browser();
+    sign_in_as(&fleet.world, &mut bob, "/", "bob");
+    // A gateway that has seen neither.
+    let other = &fleet.others[0];
+    let list = || other.admin("/sessions").unwrap().json();
+    let subjects = |list: &serde_json::Value| {
+        let mut subjects: Vec<String> =
+            list["sessions"].as_array().unwrap().iter().map(|session| session["subject"].as_str().unwrap().to_owned()).collect();
+        subjects.sort();
+        subjects
+    };
+    let listed = list();
+    assert_eq!((subjects(&listed), &listed["total"]), (vec!["alice".to_owned(), "bob".to_owned()], &json!(2)));
+    let id = listed["sessions"].as_array().unwrap().iter().find(|session| session["subject"] == "alice").unwrap()["id"].as_str().unwrap();
+    assert_eq!(other.ask_admin("DELETE", &format!("/sessions/{id}"), &[]).status(), 200);
+    assert!(eventually(Duration::from_secs(1), || fleet.ask(fleet.world.gateway.port, &alice, "/page") == 401));
+    assert_eq!(subjects(&list()), ["bob"]);
+}

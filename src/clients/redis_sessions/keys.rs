@@ -20,6 +20,11 @@ impl Keys {
         format!("{}:session:{{{}}}", self.prefix, hex(&id.0))
     }
 
+    /// A pattern. What is in a prefix has no meaning in it.
+    pub(super) fn all_sessions(&self) -> String {
+        format!("{}:session:{{*}}", self.prefix)
+    }
+
     /// Whose turn it is to refresh.
     pub(super) fn turn(&self, id: SessionId) -> String {
         format!("{}:turn:{{{}}}", self.prefix, hex(&id.0))

@@ -10,6 +10,7 @@ mod event;
 mod freshness;
 mod keys;
 mod link;
+mod listing;
 mod scripts;
 mod turns;
 
@@ -161,6 +162,15 @@ impl SessionStore for RedisSessions {
 
     async fn remove(&self, id: SessionId, ending: Ending) -> Result<(), SessionStoreError> {
         self.inner.remove(id, ending).await
+    }
+
+    async fn some(&self, limit: usize) -> Result<Option<Vec<(SessionId, Vec<u8>)>>, SessionStoreError> {
+        // A cluster would have to be asked node by node.
+        if matches!(self.inner.servers.topology, RedisTopology::Cluster) {
+            Ok(None)
+        } else {
+            listing::some(&self.inner, limit).await.map(Some)
+        }
     }
 
     async fn remove_marked(&self, mark: Mark, until: UnixTime) -> Result<(), SessionStoreError> {

@@ -141,9 +141,9 @@ section! {
         handshake_timeout: Option<Located<Seconds>>,
         /// From the first byte of a request to the end of its header. Default 15s.
         header_timeout: Option<Located<Seconds>>,
-        /// Sign-ins that one address (one /64 of version 6) may begin in a minute. Default 6000.
+        /// Sign-ins that one address (one /64 of version 6) may begin in a minute. Default 60000.
         sign_ins_per_address: Option<Located<u32>>,
-        /// Sign-ins and bearer tokens of one address that may be refused in a minute. Default 600.
+        /// Sign-ins and bearer tokens of one address that may be refused in a minute. Default 60000.
         failures_per_address: Option<Located<u32>>,
     }
 }
