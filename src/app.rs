@@ -276,7 +276,12 @@ pub async fn start_with(loaded: Loaded, options: Options, mut inherited: Option<
         // Liveness goes on while the gateway drains: the task ends with the runtime, or when another process answers there.
         tokio::spawn(async move {
             if let Ok(listener) = listener {
-                let left = async move { drop(admin_left.wait_for(|left| *left).await) };
+                let left = async move {
+                    // Whoever has stopped says nothing any more, and has not left.
+                    if admin_left.wait_for(|left| *left).await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                };
                 let _ = admin::serve(admin, listener, left).await;
             }
         });
