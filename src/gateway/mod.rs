@@ -18,6 +18,7 @@ mod record;
 mod redirect;
 mod renewals;
 mod reply;
+mod response_headers;
 mod rule;
 mod seen_sessions;
 mod sign_in_challenge;
@@ -40,6 +41,7 @@ pub use record::{AuthenticationEvent, Authorized, Record, TokenEvent};
 pub use redirect::{Redirect, RedirectError};
 pub use renewals::{Background, RefreshCounts, Renewals};
 pub use reply::{TargetFailure, Verdict, Visitor, for_malformed, for_refusal, for_target, for_transform};
+pub use response_headers::{RESPONSE_HEADERS, ResponseHeader, ResponseHeaders};
 pub use rule::{FixedResponse, RoutingAction, RuleActions};
 pub use seen_sessions::{SeenSession, SeenSessions};
 pub use target_group::{
@@ -91,6 +93,7 @@ pub struct ListenerRules {
     pub hosts: HostNames,
     pub trusted_proxies: Vec<IpNet>,
     pub rules: RuleTable<RuleActions>,
+    pub response_headers: ResponseHeaders,
     /// The port that goes into `x-forwarded-port`.
     pub port: u16,
 }

@@ -112,8 +112,7 @@ fn attributes(collected: &Collected, notes: &mut Notes) -> (Vec<String>, bool) {
     for list in &collected.attributes {
         for attribute in &list.items {
             let renames = attribute.key.starts_with("routing.http.request.") && !attribute.value.is_empty();
-            let sets = attribute.key.starts_with("routing.http.response.") && !matches!(attribute.value.as_str(), "" | "true" | "false");
-            if renames || sets {
+            if renames {
                 let what = format!("{} = {}: not supported by this version", attribute.key, attribute.value);
                 notes.leave(&mut comments, "listener attributes", what);
             }

@@ -14,6 +14,7 @@ use super::context::Context;
 use super::doubts;
 use super::mutual_authentication::{self, ClientAuthentication};
 use super::references::{Place, References};
+use super::response_headers;
 use super::transforms;
 use crate::config::raw::{self, Listener, MinimumVersion, Protocol};
 use crate::config::reader::{Located, Seconds};
@@ -136,6 +137,7 @@ fn rules(
 ) -> Option<ListenerRules> {
     let trusted_proxies = networks(context, &raw.trusted_proxies);
     let hosts = hosts(context, raw, certificates, secure_names);
+    let response_headers = response_headers::compile(context, raw.response_headers.as_ref(), protocol(raw), !trusted_proxies.is_empty());
     let place = Place { scheme: protocol(raw), is_behind_proxy: !trusted_proxies.is_empty(), references };
     let mut table = Vec::new();
     let mut sound = true;
@@ -165,7 +167,8 @@ fn rules(
     let port = raw.address.value.parse::<SocketAddr>().map(|address| address.port()).unwrap_or_default();
     let table = RuleTable::new(table, default);
     doubts::voice(context, raw, &table, &hosts);
-    sound.then(|| ListenerRules { name: raw.address.value.clone(), scheme, hosts, trusted_proxies, rules: table, port })
+    let (name, response_headers) = (raw.address.value.clone(), response_headers?);
+    sound.then(|| ListenerRules { name, scheme, hosts, trusted_proxies, rules: table, response_headers, port })
 }
 
 /// `seen` maps each priority to the line where it stands first.

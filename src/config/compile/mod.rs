@@ -16,6 +16,7 @@ mod providers;
 mod redis;
 mod references;
 mod requirements;
+mod response_headers;
 mod sessions;
 mod settings;
 mod targets;

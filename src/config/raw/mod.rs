@@ -4,6 +4,7 @@ mod actions;
 pub(super) mod identity_provider_file;
 pub(super) mod policy_tests;
 mod providers;
+mod response_headers;
 mod schema;
 mod secrets;
 mod targets;
@@ -16,6 +17,7 @@ pub(super) use actions::{
     QueryPair, Redirect, RedirectStatus,
 };
 pub(super) use providers::{AssertionAudience, IdentityProvider, ProviderType, PushedRequests, TokenEndpointAuthMethod};
+pub(super) use response_headers::ResponseHeaders;
 pub(super) use schema::schema;
 pub(super) use secrets::{OneOrMore, Secret, SecretSource};
 pub(super) use targets::{HealthCheck, LoadBalancingAlgorithm, ProtocolVersion, Stickiness, StickinessType, Target, TargetGroup};
@@ -74,6 +76,8 @@ section! {
         tls_version_and_cipher_suite_headers: Option<bool>,
         /// Proxies in front whose X-Forwarded-* is believed. Default none.
         trusted_proxies: Located<Vec<Located<String>>>,
+        /// What answers say beside what targets say, or in its place. Nothing unless given.
+        response_headers: Option<ResponseHeaders>,
         /// Limits on connections and on slow clients.
         limits: Option<Limits>,
         /// Evaluated by priority, lowest first.

@@ -59,7 +59,8 @@ fn listener(values: &Map<String, Value>) -> Map<String, Value> {
     }
     let headers = values.iter().filter_map(|(key, value)| {
         let (side, rest) = key.strip_prefix("routing_http_")?.split_once('_')?;
-        let name = rest.strip_suffix("_header_value").or_else(|| rest.strip_suffix("_header_name"))?;
+        let ends = ["_header_value", "_header_name", "_enabled"];
+        let name = ends.iter().find_map(|end| rest.strip_suffix(end))?;
         let end = &rest[name.len() + 1..];
         Some(json!({"Key": format!("routing.http.{side}.{name}.{end}"), "Value": as_text(value)})).filter(|_| !is_nothing(value))
     });
