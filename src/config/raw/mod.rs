@@ -54,6 +54,8 @@ section! {
         drain_timeout: Option<Seconds>,
         /// Where `serve --upgrade` waits for the listeners of the process before. Default: a file of this user's, by the path of this file.
         upgrade_socket: Option<Located<String>>,
+        /// Whether this file, or one that it names, is read again when it has changed, as on SIGHUP. Default false.
+        reload_on_change: Option<bool>,
     }
 }
 

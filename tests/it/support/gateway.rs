@@ -56,6 +56,12 @@ pub(crate) fn write_private(path: &Path, content: &str) {
     file.write_all(content.as_bytes()).unwrap();
 }
 
+/// Two processes may write to it, and neither over what the other has said.
+fn empty_log(path: &Path) -> File {
+    File::create(path).unwrap();
+    File::options().append(true).open(path).unwrap()
+}
+
 /// `vestibule` with nothing of this process's environment that would change it. `VESTIBULE_BIN` may name another build, as for a soak.
 pub(crate) fn vestibule() -> Command {
     let built = std::env::var_os("VESTIBULE_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_vestibule").into());
@@ -214,7 +220,7 @@ impl Plan {
     fn spawn(&self) -> Gateway {
         let file = self.folder.path().join("vestibule.yaml");
         std::fs::write(&file, format!("{:#}\n", self.configuration)).unwrap();
-        let log = File::create(self.folder.path().join("gateway.log")).unwrap();
+        let log = empty_log(&self.folder.path().join("gateway.log"));
         let process = vestibule()
             .args(["serve", "--config"])
             .arg(&file)
@@ -382,7 +388,7 @@ impl Gateway {
 
     /// `serve --upgrade` with the same file, and a log of its own.
     pub(crate) fn next(&self) -> Child {
-        let log = File::create(self.folder.path().join("gateway.log")).unwrap();
+        let log = empty_log(&self.folder.path().join("gateway.log"));
         vestibule()
             .args(["serve", "--upgrade", "--config"])
             .arg(self.configuration_file())
