@@ -27,7 +27,6 @@ mod target_group;
 mod transform;
 
 use http::HeaderMap;
-use ipnet::IpNet;
 
 pub use answer::Reply;
 pub use exchange::{Body, Exchange};
@@ -54,7 +53,7 @@ use std::sync::Arc;
 
 use crate::authentication::{Authenticate, Authentication, CHOICE_COOKIE, NONCE_COOKIE, ProtectedResource, ReturnPlaces};
 use crate::clock::UnixTime;
-use crate::identity_headers::{ClaimHeader, ProtectedHeaders, Signer};
+use crate::identity_headers::{ClaimHeader, ForwardedSettings, ProtectedHeaders, Signer};
 use crate::message::{RequestView, Scheme};
 use crate::rules::RuleTable;
 use crate::session::SessionCookie;
@@ -91,7 +90,7 @@ pub struct ListenerRules {
     pub name: String,
     pub scheme: Scheme,
     pub hosts: HostNames,
-    pub trusted_proxies: Vec<IpNet>,
+    pub forwarded: ForwardedSettings,
     pub rules: RuleTable<RuleActions>,
     pub response_headers: ResponseHeaders,
     /// The port that goes into `x-forwarded-port`.

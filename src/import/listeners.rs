@@ -31,6 +31,7 @@ impl Translation<'_> {
         listener.passes_client_certificates = is_https && mode == "passthrough";
         let tells_tls = collected.attribute("routing.http.x_amzn_tls_version_and_cipher_suite.enabled");
         listener.tells_tls = is_https && tells_tls.contains(&"true");
+        self.forwarded(&label, &mut listener);
         self.response_headers(raw, &label, &mut listener);
         let of_it = || collected.rules.iter().filter(|rule| listener_of(&rule.rule_arn) == raw.listener_arn);
         // An answer of AWS holds the default rule. Without it, rules that keep somebody out may be missing.
@@ -72,6 +73,19 @@ impl Translation<'_> {
             let what = format!("{policy} also let clients in with TLS 1.0 or 1.1; here it is TLS 1.2 and 1.3");
             self.notes.leave(&mut listener.comments, label, what);
         }
+    }
+
+    /// The attributes are the load balancer's, and its listeners have them each.
+    fn forwarded(&mut self, label: &str, listener: &mut Listener) {
+        let modes = self.collected.attribute("routing.http.xff_header_processing.mode");
+        // Of several load balancers the one that tells targets least.
+        listener.x_forwarded_for = ["remove", "preserve"].into_iter().find(|mode| modes.contains(mode));
+        if listener.x_forwarded_for == Some("preserve") {
+            let what = "an ALB preserves anybody's X-Forwarded-For; here it is that of trusted_proxies, which have to be named, and a stranger's starts anew";
+            self.notes.leave(&mut listener.comments, label, what);
+        }
+        let tells_ports = self.collected.attribute("routing.http.xff_client_port.enabled").contains(&"true");
+        listener.tells_ports = tells_ports && listener.x_forwarded_for.is_none();
     }
 
     fn response_headers(&mut self, raw: &aws::Listener, label: &str, listener: &mut Listener) {

@@ -143,8 +143,7 @@ fn is_signer(arn: &str) -> bool {
 }
 
 /// Those that are off by default, and what it means that they are on.
-const ATTRIBUTES: [(&str, &str); 3] = [
+const ATTRIBUTES: [(&str, &str); 2] = [
     ("access_logs.s3.enabled", "the access log is written to standard output, in the same form"),
     ("connection_logs.s3.enabled", "there is no connection log"),
-    ("routing.http.xff_client_port.enabled", "X-Forwarded-For has no ports"),
 ];

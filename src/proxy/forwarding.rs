@@ -103,7 +103,10 @@ pub(super) fn prepare(original: &RequestHeader, upstream: &mut RequestHeader, co
     if let Some(cookies) = gateway.target_cookies(&original.headers) {
         upstream.insert_header(COOKIE, cookies)?;
     }
-    upstream.insert_header(X_FORWARDED_FOR, forwarded.chain.as_str())?;
+    // What came under this name is gone already, with all that only the gateway may say.
+    if let Some(chain) = &forwarded.chain {
+        upstream.insert_header(X_FORWARDED_FOR, chain.clone())?;
+    }
     upstream.insert_header(X_FORWARDED_PROTO, HeaderValue::from_static(forwarded.scheme.as_str()))?;
     upstream.insert_header(X_FORWARDED_PORT, forwarded.port)?;
     if let Some(trace_id) = &context.trace_id {

@@ -19,6 +19,7 @@ use super::transforms;
 use crate::config::raw::{self, Listener, MinimumVersion, Protocol};
 use crate::config::reader::{Located, Seconds};
 use crate::gateway::{HostNames, ListenerRules};
+use crate::identity_headers::{ForwardedForMode, ForwardedSettings};
 use crate::message::Scheme;
 use crate::rules::{Rule, RuleTable};
 
@@ -168,7 +169,24 @@ fn rules(
     let table = RuleTable::new(table, default);
     doubts::voice(context, raw, &table, &hosts);
     let (name, response_headers) = (raw.address.value.clone(), response_headers?);
-    sound.then(|| ListenerRules { name, scheme, hosts, trusted_proxies, rules: table, response_headers, port })
+    let forwarded = ForwardedSettings { mode: mode(raw), client_port: tells_ports(context, raw), trusted_proxies };
+    sound.then(|| ListenerRules { name, scheme, hosts, forwarded, rules: table, response_headers, port })
+}
+
+fn mode(raw: &Listener) -> ForwardedForMode {
+    match raw.x_forwarded_for {
+        None | Some(raw::ForwardedFor::Append) => ForwardedForMode::Append,
+        Some(raw::ForwardedFor::Preserve) => ForwardedForMode::Preserve,
+        Some(raw::ForwardedFor::Remove) => ForwardedForMode::Remove,
+    }
+}
+
+fn tells_ports(context: &mut Context<'_>, raw: &Listener) -> bool {
+    let Some(at) = raw.x_forwarded_for_client_port.as_ref().filter(|at| at.value) else { return false };
+    if mode(raw) != ForwardedForMode::Append {
+        context.warn(at, "has no effect: x_forwarded_for is not append", "leave one of them out");
+    }
+    true
 }
 
 /// `seen` maps each priority to the line where it stands first.

@@ -78,6 +78,10 @@ section! {
         tls_version_and_cipher_suite_headers: Option<bool>,
         /// Proxies in front whose X-Forwarded-* is believed. Default none.
         trusted_proxies: Located<Vec<Located<String>>>,
+        /// What becomes of X-Forwarded-For. Default append.
+        x_forwarded_for: Option<ForwardedFor>,
+        /// Whether X-Forwarded-For tells the ports of clients. Default false, as on an ALB.
+        x_forwarded_for_client_port: Option<Located<bool>>,
         /// What answers say beside what targets say, or in its place. Nothing unless given.
         response_headers: Option<ResponseHeaders>,
         /// Limits on connections and on slow clients.
@@ -92,6 +96,11 @@ section! {
 words! {
     /// How clients speak to a listener.
     pub enum Protocol { Https = "https", Http = "http" }
+}
+
+words! {
+    /// append: the peer comes after what a trusted proxy says; preserve: that stays as it is; remove: targets get none.
+    pub enum ForwardedFor { Append = "append", Preserve = "preserve", Remove = "remove" }
 }
 
 section! {
