@@ -1,6 +1,7 @@
 //! Wires everything: with `reload`, the only file that names every floor.
 
 mod connector;
+mod file_changes;
 mod reload;
 mod upgrade;
 
@@ -30,7 +31,7 @@ use crate::clients::{
     system_entropy,
 };
 use crate::clock::Clock;
-use crate::config::{self, Compiled, Connect, LogSettings, Report};
+use crate::config::{self, Compiled, Connect, Files, LogSettings, Report};
 use crate::gateway::Gateway;
 use crate::listener::{Inherited, Listener, TlsError};
 use crate::provider::Endpoint;
@@ -58,6 +59,7 @@ pub struct Loaded {
     compiled: Compiled,
     connections: Connections,
     metrics: Arc<Metrics>,
+    files: Files,
 }
 
 impl Loaded {
@@ -107,7 +109,8 @@ fn load_with(options: &Options, load: impl FnOnce(&dyn Connect) -> (Option<Compi
     let connector = Connector::new(observers(&metrics, &options.clock), &options.entropy);
     let (compiled, report) = load(&connector);
     let connections = connector.into_connections();
-    (compiled.map(|compiled| Loaded { compiled, connections, metrics }), report)
+    let files = report.files().clone();
+    (compiled.map(|compiled| Loaded { compiled, connections, metrics, files }), report)
 }
 
 fn observers(metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>) -> Observers {
@@ -184,8 +187,8 @@ pub async fn start(loaded: Loaded, options: Options) -> Result<Running, StartErr
 
 /// The same with the listeners of a process whose place this one takes; that one is told when this one serves.
 pub async fn start_with(loaded: Loaded, options: Options, mut inherited: Option<Inherited>) -> Result<Running, StartError> {
-    let Loaded { compiled, connections, metrics } = loaded;
-    let Compiled { gateway, listeners, providers, admin, access_log: access_log_settings, drain_timeout, .. } = compiled;
+    let Loaded { compiled, connections, metrics, files } = loaded;
+    let Compiled { gateway, listeners, providers, admin, access_log: access_log_settings, drain_timeout, reload_on_change, .. } = compiled;
     let mut bind = |address| upgrade::take_or_bind(address, &mut inherited);
     let sockets = listeners.iter().map(|listener| bind(listener.address)).collect::<Result<Vec<_>, _>>()?;
     let admin_socket = admin.as_ref().map(|admin| bind(admin.address)).transpose()?;
@@ -255,6 +258,7 @@ pub async fn start_with(loaded: Loaded, options: Options, mut inherited: Option<
             metrics: metrics.clone(),
             providers: Arc::new(ArcSwap::from_pointee(providers)),
             departures,
+            watched: file_changes::Watched::new(reload_on_change, files),
             current: tokio::sync::Mutex::new(reload::Current { connections, _watched: watched }),
         },
     };
@@ -281,7 +285,12 @@ pub async fn start_with(loaded: Loaded, options: Options, mut inherited: Option<
         // Liveness goes on while the gateway drains: the task ends with the runtime, or when another process answers there.
         tokio::spawn(async move {
             if let Ok(listener) = listener {
-                let left = async move { drop(admin_left.wait_for(|left| *left).await) };
+                let left = async move {
+                    // Whoever has stopped says nothing any more, and has not left.
+                    if admin_left.wait_for(|left| *left).await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                };
                 let _ = admin::serve(admin, listener, left).await;
             }
         });

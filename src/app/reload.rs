@@ -1,4 +1,4 @@
-//! SIGHUP: the file is read again while the gateway serves.
+//! SIGHUP, or a file that has changed: the configuration is read again while the gateway serves.
 //!
 //! Everything is compiled before anything changes, and changes at once: a request is decided by one configuration from its first
 //! byte to its last. Connections, sessions, health and fetched keys live on.
@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
+use super::file_changes::Watched;
 use super::{Connections, Connector, Options, observers, show_certificates, watch_targets};
 use crate::clients::resolve_targets_once;
 use crate::config::{self, AccessLogSettings, AdminSettings, Compiled, ListenerSettings, Report};
@@ -31,6 +32,7 @@ pub(super) struct Reloadable {
     pub(super) metrics: Arc<Metrics>,
     pub(super) departures: Arc<Departures>,
     pub(super) providers: Arc<ArcSwap<Vec<Arc<str>>>>,
+    pub(super) watched: Watched,
     /// Held during a reload: two at once would forget what the first has changed.
     pub(super) current: Mutex<Current>,
 }
@@ -66,11 +68,14 @@ impl Reloadable {
         let (clock, entropy) = (&self.options.clock, &self.options.entropy);
         let ended = self.gateway.load().authentication.ended.clone();
         let connector = Connector::new(observers(&self.metrics, clock), entropy).after(current.connections.clone(), ended);
+        let before = self.watched.now();
         let (compiled, report) = config::load(path, entropy, clock.now(), &connector);
+        let files = report.files().clone();
+        self.watched.tried(files.clone().or(before));
         let Some(compiled) = compiled else { return Err(ReloadError::Configuration(report)) };
         let connections = connector.into_connections();
         let told = self.unchanged(&compiled, &report);
-        let Compiled { gateway, listeners, providers, .. } = compiled;
+        let Compiled { gateway, listeners, providers, reload_on_change, .. } = compiled;
         let order = self.order(&listeners)?;
         let accepting = listeners.iter().map(Accepting::new).collect::<Result<Vec<_>, _>>()?;
         let mut gateway = Arc::try_unwrap(gateway).map_err(|_| ReloadError::Shared)?;
@@ -90,6 +95,7 @@ impl Reloadable {
         self.providers.store(Arc::new(providers));
         connections.keep_fresh(&current.connections);
         show_certificates(&listeners, &self.metrics);
+        self.watched.is_in_use(reload_on_change, files);
         *current = Current { connections, _watched: watch_targets(&gateway, clock, &self.departures) };
         Ok(told)
     }

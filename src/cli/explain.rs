@@ -16,7 +16,7 @@ use crate::authorization::Permit;
 use crate::clock::UnixTime;
 use crate::gateway::{Forward, Gateway, ListenerRules, RoutingAction, RuleActions, Sticky, for_transform};
 use crate::identity::{Identity, display_name};
-use crate::identity_headers::IdentityHeaders;
+use crate::identity_headers::{ForwardedForMode, IdentityHeaders};
 use crate::message::{Authority, RequestTarget, RequestView, Scheme};
 use crate::proxy::DryRun;
 use crate::secret::Secret;
@@ -182,7 +182,7 @@ pub(super) fn explain(question: Question<'_>, gateway: &Arc<Gateway>) -> Result<
     };
     let passes = decision::authorization(rule, identity.as_deref(), &request, now, &mut explanation);
     if let Some(permit) = &passes {
-        route(rule, permit.filter(|_| rule.tells_target()), &request, gateway, now, &mut explanation)?;
+        route(rule, permit.filter(|_| rule.tells_target()), &request, listener, gateway, now, &mut explanation)?;
     }
     Ok((explanation, passes.is_some()))
 }
@@ -259,6 +259,7 @@ fn route(
     rule: &RuleActions,
     permit: Option<Permit<'_>>,
     request: &RequestView<'_>,
+    listener: &ListenerRules,
     gateway: &Arc<Gateway>,
     now: UnixTime,
     explanation: &mut Value,
@@ -295,6 +296,7 @@ fn route(
                 set_cookies: Vec::new(),
                 resent: None,
             };
+            let told = listener.forwarded.mode != ForwardedForMode::Remove;
             let dry_run = DryRun {
                 method: request.method,
                 authority: request.authority,
@@ -303,6 +305,7 @@ fn route(
                 client: request.client,
                 scheme: request.scheme,
                 port: request.port,
+                forwarded_for: told.then(|| request.client.to_string()),
             };
             let head = dry_run.target_head(gateway, forward, now).map_err(|error| error.to_string())?;
             // The signature is left out: whoever reads this could use it for two minutes.
@@ -327,7 +330,7 @@ fn route(
 
 /// The listener of that port, or else the first that speaks the URL's scheme: a port may be mapped on the way.
 fn listener(gateway: &Gateway, scheme: Scheme, port: u16) -> Option<&ListenerRules> {
-    let speaks = || gateway.listeners.iter().filter(|listener| listener.scheme == scheme || !listener.trusted_proxies.is_empty());
+    let speaks = || gateway.listeners.iter().filter(|listener| listener.scheme == scheme || !listener.forwarded.trusted_proxies.is_empty());
     speaks().find(|listener| listener.port == port).or_else(|| speaks().next())
 }
 

@@ -80,7 +80,7 @@ async fn inherited(upgrade: bool, socket: &Path) -> Result<Option<Inherited>, Ex
     })
 }
 
-/// SIGHUP reloads: what is wrong with the file is told with its place, and the configuration of before goes on. SIGQUIT hands the
+/// SIGHUP reloads, and so does a change of the files where it is to: what is wrong with the file is told with its place, and the configuration of before goes on. SIGQUIT hands the
 /// listeners over; where nobody takes them, this process goes on. `None`: it is to stop.
 async fn serve_until_stopped(
     running: &Running,
@@ -93,6 +93,10 @@ async fn serve_until_stopped(
         tokio::select! {
             () = &mut stop => return None,
             _ = hangup.recv() => reload(running, path).await,
+            () = running.files_changed() => {
+                tracing::info!("a file of the configuration has changed");
+                reload(running, path).await;
+            }
             _ = quit.recv() => match running.hand_over(upgrade_socket).await {
                 Ok(taker) => {
                     tracing::info!("another process has taken the listeners; this one finishes its requests");

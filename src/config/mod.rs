@@ -6,6 +6,7 @@
 mod reader;
 
 mod compile;
+mod files;
 mod identity_provider_file;
 mod node;
 mod policy_tests;
@@ -18,6 +19,7 @@ pub use compile::{
     AccessLogSettings, AdminSettings, ClientAuthentication, Compiled, Connect, ListenerLimits, ListenerSettings, LogSettings,
     OWN_PARAMETERS, ProviderTls, ServerCertificate,
 };
+pub use files::Files;
 pub use identity_provider_file::{ClientEntry, IdentityProviderFile, UserEntry, load_identity_provider};
 pub use policy_tests::{PolicyTest, load_policy_tests};
 pub use reader::Located;
@@ -29,7 +31,9 @@ use crate::secret::Entropy;
 
 /// Reads and compiles a file. The report holds every fault; `None` when one of them is an error.
 pub fn load(path: &Path, entropy: &Entropy, now: UnixTime, connect: &dyn Connect) -> (Option<Compiled>, Report) {
-    match std::fs::read(path) {
+    let mut files = Files::default();
+    files.note(path);
+    let (compiled, report) = match std::fs::read(path) {
         Ok(bytes) => {
             let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
             load_bytes(&bytes, &path.display().to_string(), &base, entropy, now, connect)
@@ -38,7 +42,8 @@ pub fn load(path: &Path, entropy: &Entropy, now: UnixTime, connect: &dyn Connect
             let fault = Fault::error("", format!("the file cannot be read: {error}")).hint("name it with --config FILE");
             (None, Report::of(path.display().to_string(), fault))
         }
-    }
+    };
+    (compiled, report.after(files))
 }
 
 /// The same from memory; relative paths start at `base`.

@@ -1,6 +1,9 @@
 //! Faults of a configuration, and how they are shown: what, where, and what to do next.
 
 use std::fmt::Write as _;
+use std::path::Path;
+
+use super::files::Files;
 
 /// A place in the file; lines and columns count from 1, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,14 +54,19 @@ impl Fault {
     }
 }
 
-/// Faults as they are found, and where secrets stand that no line of a report may show.
+/// Faults as they are found, where secrets stand that no line of a report may show, and which files were read.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     found: Vec<Fault>,
     secrets: Vec<Span>,
+    files: Files,
 }
 
 impl Faults {
+    pub(super) fn reads(&mut self, path: &Path) {
+        self.files.note(path);
+    }
+
     pub(super) fn push(&mut self, fault: Fault) -> &mut Fault {
         self.found.push(fault);
         let last = self.found.len() - 1;
@@ -72,6 +80,7 @@ impl Faults {
         let follows = |fault: &Fault| fault.severity == Severity::Warning || unread.iter().any(|path| path.starts_with(&fault.path));
         self.found.extend(meaning.found.into_iter().filter(|fault| unread.is_empty() || !follows(fault)));
         self.secrets.extend(meaning.secrets);
+        self.files = std::mem::take(&mut self.files).or(meaning.files);
     }
 
     pub(super) fn hide(&mut self, span: Span) {
@@ -86,18 +95,31 @@ pub struct Report {
     text: String,
     faults: Vec<Fault>,
     secrets: Vec<Span>,
+    files: Files,
 }
 
 impl Report {
     pub(super) fn new(name: String, text: String, faults: Faults) -> Self {
-        let Faults { mut found, secrets } = faults;
+        let Faults { mut found, secrets, files } = faults;
         found.sort_by_key(|fault| (fault.severity == Severity::Warning, fault.span.map_or(0, |span| span.line)));
-        Self { name, text, faults: found, secrets }
+        Self { name, text, faults: found, secrets, files }
     }
 
     /// A report of one fault that concerns no line.
     pub fn of(name: String, fault: Fault) -> Self {
-        Self { name, text: String::new(), faults: vec![fault], secrets: Vec::new() }
+        Self { name, text: String::new(), faults: vec![fault], secrets: Vec::new(), files: Files::default() }
+    }
+
+    /// With files that were read before.
+    pub(super) fn after(mut self, files: Files) -> Self {
+        self.files = files.or(self.files);
+        self
+    }
+
+    /// Every file that was read, or should have been, as far as that was known.
+    #[must_use]
+    pub fn files(&self) -> &Files {
+        &self.files
     }
 
     #[must_use]

@@ -17,6 +17,8 @@ pub struct Reply {
     pub body: Bytes,
     /// On the wire it is 200 with `grpc-status`; `status` is for the log.
     pub is_grpc: bool,
+    /// The operator's content, as a target's would be: the listener's headers are set on all of it.
+    pub is_content: bool,
 }
 
 impl Reply {
@@ -28,7 +30,7 @@ impl Reply {
             (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
             (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         ];
-        Self { status, headers, body: body.into(), is_grpc: false }
+        Self { status, headers, body: body.into(), is_grpc: false, is_content: false }
     }
 
     /// A location that cannot be a header's value becomes `/`.
@@ -104,7 +106,8 @@ impl Reply {
 
     #[must_use]
     pub fn fixed(fixed: &super::FixedResponse) -> Self {
-        Self { status: fixed.status, headers: vec![(CONTENT_TYPE, fixed.content_type.clone())], body: fixed.body.clone(), is_grpc: false }
+        let headers = vec![(CONTENT_TYPE, fixed.content_type.clone())];
+        Self { status: fixed.status, headers, body: fixed.body.clone(), is_grpc: false, is_content: true }
     }
 
     #[must_use]

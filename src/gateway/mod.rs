@@ -19,6 +19,7 @@ mod record;
 mod redirect;
 mod renewals;
 mod reply;
+mod response_headers;
 mod rule;
 mod seen_sessions;
 mod sign_in_challenge;
@@ -27,7 +28,6 @@ mod target_group;
 mod transform;
 
 use http::HeaderMap;
-use ipnet::IpNet;
 
 pub use address_limits::{AddressLimits, PerAddress};
 pub use answer::Reply;
@@ -42,6 +42,7 @@ pub use record::{AuthenticationEvent, Authorized, Record, TokenEvent};
 pub use redirect::{Redirect, RedirectError};
 pub use renewals::{Background, RefreshCounts, Renewals};
 pub use reply::{TargetFailure, Verdict, Visitor, for_malformed, for_refusal, for_target, for_transform};
+pub use response_headers::{RESPONSE_HEADERS, ResponseHeader, ResponseHeaders};
 pub use rule::{FixedResponse, RoutingAction, RuleActions};
 pub use seen_sessions::{SeenSession, SeenSessions};
 pub use target_group::{
@@ -54,7 +55,7 @@ use std::sync::Arc;
 
 use crate::authentication::{Authenticate, Authentication, CHOICE_COOKIE, NONCE_COOKIE, ProtectedResource, ReturnPlaces};
 use crate::clock::UnixTime;
-use crate::identity_headers::{ClaimHeader, ProtectedHeaders, Signer};
+use crate::identity_headers::{ClaimHeader, ForwardedSettings, ProtectedHeaders, Signer};
 use crate::message::{RequestView, Scheme};
 use crate::rules::RuleTable;
 use crate::session::SessionCookie;
@@ -92,8 +93,9 @@ pub struct ListenerRules {
     pub name: String,
     pub scheme: Scheme,
     pub hosts: HostNames,
-    pub trusted_proxies: Vec<IpNet>,
+    pub forwarded: ForwardedSettings,
     pub rules: RuleTable<RuleActions>,
+    pub response_headers: ResponseHeaders,
     /// The port that goes into `x-forwarded-port`.
     pub port: u16,
     pub per_address: PerAddress,

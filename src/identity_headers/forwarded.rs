@@ -1,12 +1,51 @@
 //! `X-Forwarded-*` and `X-Amzn-Trace-Id` as ALB writes them, except that only a trusted proxy's are built upon.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
 use crate::clock::UnixTime;
 use crate::message::{Scheme, hex};
+
+/// What becomes of `X-Forwarded-For` on the way to a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ForwardedForMode {
+    /// The peer comes after what a trusted proxy says; a stranger stands alone.
+    #[default]
+    Append,
+    /// What a trusted proxy says stays as it is; a stranger stands alone.
+    Preserve,
+    /// The target gets none.
+    Remove,
+}
+
+/// How a listener takes and writes `X-Forwarded-*`.
+#[derive(Debug, Clone, Default)]
+pub struct ForwardedSettings {
+    pub mode: ForwardedForMode,
+    /// Whether the ports of peers are told. Append alone does, as on an ALB.
+    pub client_port: bool,
+    /// Who is believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// An address in a chain, with its port where that is known.
+#[derive(Clone, Copy)]
+struct Hop {
+    address: IpAddr,
+    port: Option<u16>,
+}
+
+impl fmt::Display for Hop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => SocketAddr::new(self.address, port).fmt(f),
+            None => self.address.fmt(f),
+        }
+    }
+}
 
 /// What the peer, or the trusted proxies in front of it, say of the visitor.
 #[derive(Debug, Clone)]
@@ -15,32 +54,39 @@ pub struct ForwardedFor {
     pub client: IpAddr,
     pub scheme: Scheme,
     pub port: u16,
-    /// `X-Forwarded-For` for the target.
-    pub chain: String,
+    /// `X-Forwarded-For` for the target, if it gets one.
+    pub chain: Option<HeaderValue>,
 }
 
 impl ForwardedFor {
     /// `scheme` and `port` are the listener's own. Nothing that a peer outside of `trusted` says is believed (threats H20, H21, P18).
     #[must_use]
-    pub fn read(headers: &HeaderMap, peer: IpAddr, scheme: Scheme, port: u16, trusted: &[IpNet]) -> Self {
-        let peer = peer.to_canonical();
-        let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
-        if !is_trusted(&peer) {
-            return Self { client: peer, scheme, port, chain: peer.to_string() };
+    pub fn read(headers: &HeaderMap, peer: SocketAddr, scheme: Scheme, port: u16, settings: &ForwardedSettings) -> Self {
+        let told_port = |port: u16| Some(port).filter(|_| settings.client_port && settings.mode == ForwardedForMode::Append);
+        let last_hop = Hop { address: peer.ip().to_canonical(), port: told_port(peer.port()) };
+        let is_trusted = |address: &IpAddr| settings.trusted_proxies.iter().any(|network| network.contains(address));
+        let is_removed = settings.mode == ForwardedForMode::Remove;
+        let chain = |hops: &[Hop]| {
+            let text = hops.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            HeaderValue::try_from(text).ok().filter(|_| !is_removed)
+        };
+        if !is_trusted(&last_hop.address) {
+            return Self { client: last_hop.address, scheme, port, chain: chain(&[last_hop]) };
         }
-        let mut hops: Vec<IpAddr> = headers
+        let mut hops: Vec<Hop> = headers
             .get_all("x-forwarded-for")
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
-            .filter_map(|hop| address(hop.trim()))
+            .filter_map(|text| hop(text.trim()))
+            .map(|hop| Hop { port: hop.port.and_then(told_port), ..hop })
             .collect();
         if hops.len() > MAX_HOPS {
             hops.drain(..hops.len() - MAX_HOPS);
         }
-        hops.push(peer);
-        let client = hops.iter().rev().find(|hop| !is_trusted(hop)).or(hops.first()).copied().unwrap_or(peer);
-        let chain = hops.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        hops.push(last_hop);
+        let client = hops.iter().rev().find(|hop| !is_trusted(&hop.address)).or(hops.first()).unwrap_or(&last_hop).address;
+        let chain = if settings.mode == ForwardedForMode::Preserve { preserved(headers) } else { chain(&hops) };
         let said = last(headers, "x-forwarded-proto").and_then(|said| match said.to_ascii_lowercase().as_str() {
             "https" => Some(Scheme::Https),
             "http" => Some(Scheme::Http),
@@ -59,11 +105,20 @@ fn last<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// An address, perhaps with a port, as ALB's `xff_client_port` writes it.
-fn address(text: &str) -> Option<IpAddr> {
+fn hop(text: &str) -> Option<Hop> {
     if let Ok(address) = text.parse::<IpAddr>() {
-        return Some(address.to_canonical());
+        return Some(Hop { address: address.to_canonical(), port: None });
     }
-    text.parse::<std::net::SocketAddr>().ok().map(|socket| socket.ip().to_canonical())
+    text.parse::<SocketAddr>().ok().map(|socket| Hop { address: socket.ip().to_canonical(), port: Some(socket.port()) })
+}
+
+/// What was sent, letter for letter, in one line; `None` where nothing was.
+fn preserved(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut lines = headers.get_all("x-forwarded-for").iter();
+    let (first, second) = (lines.next()?, lines.next());
+    let Some(second) = second else { return Some(first.clone()) };
+    let all: Vec<&[u8]> = [first, second].into_iter().chain(lines).map(HeaderValue::as_bytes).collect();
+    HeaderValue::from_bytes(&all.join(&b", "[..])).ok()
 }
 
 /// ALB: `Root` is kept and `Self` put in front; without a `Root` a new one begins. Anything longer than a trace id needs is
@@ -100,14 +155,40 @@ mod tests {
     #[test]
     fn only_a_trusted_peer_is_believed() {
         let sent = headers(&[("x-forwarded-for", "203.0.113.9, 10.0.0.7"), ("x-forwarded-proto", "https"), ("x-forwarded-port", "8443")]);
-        let stranger = ForwardedFor::read(&sent, "198.51.100.1".parse().unwrap(), Scheme::Http, 80, &["10.0.0.0/8".parse().unwrap()]);
-        assert_eq!(
-            (stranger.client.to_string(), stranger.scheme, stranger.port, stranger.chain.as_str()),
-            ("198.51.100.1".to_owned(), Scheme::Http, 80, "198.51.100.1")
-        );
-        let proxy = ForwardedFor::read(&sent, "10.0.0.8".parse().unwrap(), Scheme::Http, 80, &["10.0.0.0/8".parse().unwrap()]);
+        let settings = trusting(ForwardedForMode::Append, false);
+        let stranger = ForwardedFor::read(&sent, "198.51.100.1:4711".parse().unwrap(), Scheme::Http, 80, &settings);
+        assert_eq!((stranger.client.to_string(), stranger.scheme, stranger.port), ("198.51.100.1".to_owned(), Scheme::Http, 80));
+        assert_eq!(stranger.chain.unwrap(), "198.51.100.1");
+        let proxy = ForwardedFor::read(&sent, "10.0.0.8:4711".parse().unwrap(), Scheme::Http, 80, &settings);
         assert_eq!((proxy.client.to_string(), proxy.scheme, proxy.port), ("203.0.113.9".to_owned(), Scheme::Https, 8443));
-        assert_eq!(proxy.chain, "203.0.113.9, 10.0.0.7, 10.0.0.8");
+        assert_eq!(proxy.chain.unwrap(), "203.0.113.9, 10.0.0.7, 10.0.0.8");
+    }
+
+    fn trusting(mode: ForwardedForMode, client_port: bool) -> ForwardedSettings {
+        ForwardedSettings { mode, client_port, trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()] }
+    }
+
+    #[test]
+    fn modes_and_ports_change_the_chain_and_nobody_else() {
+        use ForwardedForMode::{Append, Preserve, Remove};
+        let sent = headers(&[("x-forwarded-for", "junk,203.0.113.9:99"), ("x-forwarded-for", "[2001:db8::7]:5")]);
+        let none = headers(&[]);
+        for (mode, port, peer, headers, client, chain) in [
+            (Append, true, "10.0.0.8:4711", &sent, "203.0.113.9", Some("203.0.113.9:99, [2001:db8::7]:5, 10.0.0.8:4711")),
+            (Append, false, "10.0.0.8:4711", &sent, "203.0.113.9", Some("203.0.113.9, 2001:db8::7, 10.0.0.8")),
+            (Append, true, "[2001:db8::8]:4711", &none, "2001:db8::8", Some("[2001:db8::8]:4711")),
+            (Append, true, "[::ffff:198.51.100.1]:4711", &sent, "198.51.100.1", Some("198.51.100.1:4711")),
+            (Preserve, true, "10.0.0.8:4711", &sent, "203.0.113.9", Some("junk,203.0.113.9:99, [2001:db8::7]:5")),
+            (Preserve, false, "10.0.0.8:4711", &none, "10.0.0.8", None),
+            (Preserve, false, "198.51.100.1:4711", &sent, "198.51.100.1", Some("198.51.100.1")),
+            (Preserve, true, "198.51.100.1:4711", &none, "198.51.100.1", Some("198.51.100.1")),
+            (Remove, true, "10.0.0.8:4711", &sent, "203.0.113.9", None),
+            (Remove, true, "198.51.100.1:4711", &sent, "198.51.100.1", None),
+        ] {
+            let read = ForwardedFor::read(headers, peer.parse().unwrap(), Scheme::Https, 443, &trusting(mode, port));
+            let found = read.chain.as_ref().map(|chain| chain.to_str().unwrap());
+            assert_eq!((read.client.to_string().as_str(), found), (client, chain), "{mode:?} {port} {peer}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod signer;
 mod values;
 
 pub use client_certificate::{ClientCertificateMode, client_certificate_headers};
-pub use forwarded::{ForwardedFor, trace_id};
+pub use forwarded::{ForwardedFor, ForwardedForMode, ForwardedSettings, trace_id};
 pub use protected::ProtectedHeaders;
 pub use signer::{Signer, SigningKey, SigningKeyError};
 pub use values::{ClaimHeader, HeaderError, IdentityHeaders};

@@ -147,6 +147,20 @@ impl Collected {
             .collect()
     }
 
+    /// Attributes of a listener: AWS's answer does not name it, so the file's name ends as its ARN does, unless there is one listener only.
+    pub(super) fn listener_attributes(&self, listener: &Listener) -> Vec<&Attribute> {
+        self.attributes.iter().filter(|loose| self.is_of_listener(loose, listener)).flat_map(|loose| &loose.items).collect()
+    }
+
+    fn is_of_listener(&self, loose: &Loose<Attribute>, listener: &Listener) -> bool {
+        let end = |listener: &Listener| listener.listener_arn.rsplit('/').next().unwrap_or_default().to_owned();
+        match (&loose.arn, named(&loose.file, "listener-attributes")) {
+            (Some(arn), _) => *arn == listener.listener_arn,
+            (None, Some(name)) if self.listeners.iter().any(|known| end(known) == name) => name == end(listener),
+            _ => self.listeners.len() == 1,
+        }
+    }
+
     /// The values of an attribute of load balancers or listeners.
     pub(super) fn attribute(&self, key: &str) -> Vec<&str> {
         let all = self.attributes.iter().flat_map(|loose| &loose.items);
@@ -186,6 +200,15 @@ impl Collected {
             if !self.groups.iter().any(|group| self.belongs(loose, group, "target-group-attributes")) {
                 notes.say(format!(
                     "{}: AWS does not say of which target group this is: call the file target-group-attributes-NAME.json after the group",
+                    loose.file
+                ));
+            }
+        }
+        let sets = |one: &Attribute| one.key.starts_with("routing.http.response.") && !matches!(one.value.as_str(), "" | "true");
+        for loose in self.attributes.iter().filter(|loose| loose.items.iter().any(sets)) {
+            if !self.listeners.iter().any(|listener| self.is_of_listener(loose, listener)) {
+                notes.say(format!(
+                    "{}: AWS does not say of which listener this is: call the file listener-attributes-ID.json after the end of its ARN",
                     loose.file
                 ));
             }

@@ -1,11 +1,13 @@
 //! Listeners: addresses, certificates, TLS, and their rules in order.
 
+use http::header::STRICT_TRANSPORT_SECURITY;
+
 use super::aws;
 use super::collected::{Collected, ImportError, listener_of, priority};
 use super::model::{Certificate, Condition, Listener, Notes};
 use super::providers::distinct;
 use super::rules::{Place, Translation};
-use crate::gateway::HostNames;
+use crate::gateway::{HostNames, RESPONSE_HEADERS};
 
 /// The names of certificates in files, by their ARNs: listeners share them.
 #[derive(Debug, Default)]
@@ -29,6 +31,8 @@ impl Translation<'_> {
         listener.passes_client_certificates = is_https && mode == "passthrough";
         let tells_tls = collected.attribute("routing.http.x_amzn_tls_version_and_cipher_suite.enabled");
         listener.tells_tls = is_https && tells_tls.contains(&"true");
+        self.forwarded(&label, &mut listener);
+        self.response_headers(raw, &label, &mut listener);
         let of_it = || collected.rules.iter().filter(|rule| listener_of(&rule.rule_arn) == raw.listener_arn);
         // An answer of AWS holds the default rule. Without it, rules that keep somebody out may be missing.
         let closed = if !matches!(mode, "" | "off" | "passthrough") {
@@ -67,6 +71,42 @@ impl Translation<'_> {
         let is_old = ["-2015-", "-2016-", "-1-0-", "-1-1-", "FS-2018"].iter().any(|part| policy.contains(part));
         if is_old {
             let what = format!("{policy} also let clients in with TLS 1.0 or 1.1; here it is TLS 1.2 and 1.3");
+            self.notes.leave(&mut listener.comments, label, what);
+        }
+    }
+
+    /// The attributes are the load balancer's, and its listeners have them each.
+    fn forwarded(&mut self, label: &str, listener: &mut Listener) {
+        let modes = self.collected.attribute("routing.http.xff_header_processing.mode");
+        // Of several load balancers the one that tells targets least.
+        listener.x_forwarded_for = ["remove", "preserve"].into_iter().find(|mode| modes.contains(mode));
+        if listener.x_forwarded_for == Some("preserve") {
+            let what = "an ALB preserves anybody's X-Forwarded-For; here it is that of trusted_proxies, which have to be named, and a stranger's starts anew";
+            self.notes.leave(&mut listener.comments, label, what);
+        }
+        let tells_ports = self.collected.attribute("routing.http.xff_client_port.enabled").contains(&"true");
+        listener.tells_ports = tells_ports && listener.x_forwarded_for.is_none();
+    }
+
+    fn response_headers(&mut self, raw: &aws::Listener, label: &str, listener: &mut Listener) {
+        for attribute in self.collected.listener_attributes(raw).into_iter().filter(|attribute| !attribute.value.is_empty()) {
+            let Some(name) = attribute.key.strip_prefix("routing.http.response.") else { continue };
+            let known = RESPONSE_HEADERS.iter().find(|header| name.strip_suffix(".header_value") == Some(header.key));
+            let what = match known {
+                Some(header) if header.name == STRICT_TRANSPORT_SECURITY && !listener.is_https => "means nothing without TLS",
+                Some(header) if header.value(&attribute.value).is_some() => {
+                    listener.response_headers.retain(|(key, _)| *key != header.key);
+                    listener.response_headers.push((header.key, attribute.value.clone()));
+                    continue;
+                }
+                Some(_) => "browsers would not understand it",
+                None if name == "server.enabled" => {
+                    listener.drops_server = attribute.value == "false";
+                    continue;
+                }
+                None => "not supported by this version",
+            };
+            let what = format!("{} = {}: {what}", attribute.key, attribute.value);
             self.notes.leave(&mut listener.comments, label, what);
         }
     }

@@ -112,8 +112,7 @@ fn attributes(collected: &Collected, notes: &mut Notes) -> (Vec<String>, bool) {
     for list in &collected.attributes {
         for attribute in &list.items {
             let renames = attribute.key.starts_with("routing.http.request.") && !attribute.value.is_empty();
-            let sets = attribute.key.starts_with("routing.http.response.") && !matches!(attribute.value.as_str(), "" | "true" | "false");
-            if renames || sets {
+            if renames {
                 let what = format!("{} = {}: not supported by this version", attribute.key, attribute.value);
                 notes.leave(&mut comments, "listener attributes", what);
             }
@@ -144,8 +143,7 @@ fn is_signer(arn: &str) -> bool {
 }
 
 /// Those that are off by default, and what it means that they are on.
-const ATTRIBUTES: [(&str, &str); 3] = [
+const ATTRIBUTES: [(&str, &str); 2] = [
     ("access_logs.s3.enabled", "the access log is written to standard output, in the same form"),
     ("connection_logs.s3.enabled", "there is no connection log"),
-    ("routing.http.xff_client_port.enabled", "X-Forwarded-For has no ports"),
 ];

@@ -34,6 +34,12 @@ pub(super) struct Listener {
     /// `mutual_authentication: { mode: passthrough }`.
     pub(super) passes_client_certificates: bool,
     pub(super) tells_tls: bool,
+    /// `preserve` or `remove`.
+    pub(super) x_forwarded_for: Option<&'static str>,
+    pub(super) tells_ports: bool,
+    /// Keys and values of `response_headers`.
+    pub(super) response_headers: Vec<(&'static str, String)>,
+    pub(super) drops_server: bool,
     pub(super) rules_left_out: Vec<String>,
     pub(super) rules: Vec<Rule>,
     pub(super) default_actions: Actions,

@@ -92,6 +92,21 @@ impl Page {
         if listener.tells_tls {
             self.line(2, "tls_version_and_cipher_suite_headers: true");
         }
+        if let Some(mode) = listener.x_forwarded_for {
+            self.line(2, &format!("x_forwarded_for: {mode}"));
+        }
+        if listener.tells_ports {
+            self.line(2, "x_forwarded_for_client_port: true");
+        }
+        if !listener.response_headers.is_empty() || listener.drops_server {
+            self.line(2, "response_headers:");
+        }
+        for (key, value) in &listener.response_headers {
+            self.entry(3, key, value);
+        }
+        if listener.drops_server {
+            self.line(3, "server_header: false");
+        }
         self.comments(2, &listener.rules_left_out);
         if !listener.rules.is_empty() {
             self.line(2, "rules:");

@@ -10,10 +10,10 @@ use super::departures::InFlight;
 use super::ending::Ending;
 use super::logging;
 use crate::clock::{Clock, UnixTime};
-use crate::gateway::{Forward, Gateway, Outstanding, Record, Resent};
+use crate::gateway::{Forward, Gateway, ListenerRules, Outstanding, Record, Resent};
 use crate::identity_headers::ForwardedFor;
 use crate::listener::{ClientStream, HeadDeadline};
-use crate::message::{Authority, ConnectionInfo, RequestTarget, hex};
+use crate::message::{Authority, ConnectionInfo, RequestTarget, Scheme, hex};
 use crate::secret::Entropy;
 use crate::telemetry::{AccessLog, Metrics};
 
@@ -121,6 +121,16 @@ impl RequestContext {
         // 64 bits: enough to find a line by, short enough to read out on the telephone.
         let random = entropy.bytes::<8>().unwrap_or_default();
         self.request_id = hex(&random);
+    }
+
+    /// Where the request came in.
+    pub(super) fn listener(&self) -> Option<&ListenerRules> {
+        self.gateway.listeners.get(self.connection.as_ref()?.listener)
+    }
+
+    /// How the visitor speaks, as far as that is known.
+    pub(super) fn scheme(&self) -> Option<Scheme> {
+        self.forwarded.as_ref().map(|forwarded| forwarded.scheme).or_else(|| Some(self.listener()?.scheme))
     }
 
     /// What goes to the target in place of the body that came.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use pingora::Result;
 use pingora::http::RequestHeader;
 
@@ -23,6 +23,8 @@ pub struct DryRun<'a> {
     pub client: IpAddr,
     pub scheme: Scheme,
     pub port: u16,
+    /// `X-Forwarded-For`, if the target gets one.
+    pub forwarded_for: Option<String>,
 }
 
 impl DryRun<'_> {
@@ -35,8 +37,8 @@ impl DryRun<'_> {
         let mut context = RequestContext::new(gateway.clone(), now);
         context.authority = Some(self.authority.clone());
         context.target = Some(self.target.clone());
-        context.forwarded =
-            Some(ForwardedFor { client: self.client, scheme: self.scheme, port: self.port, chain: self.client.to_string() });
+        let chain = self.forwarded_for.as_ref().and_then(|chain| HeaderValue::try_from(chain).ok());
+        context.forwarded = Some(ForwardedFor { client: self.client, scheme: self.scheme, port: self.port, chain });
         context.trace_id = Some(trace_id(self.headers, now, [0; 12]));
         context.forward = Some(forward);
         let mut upstream = original.clone();

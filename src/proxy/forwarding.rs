@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use http::header::{CONNECTION, COOKIE, HOST, SET_COOKIE};
+use http::header::{CONNECTION, COOKIE, HOST, SERVER, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::ErrorType::{HTTPStatus, InternalError, InvalidHTTPHeader};
 use pingora::Result;
@@ -16,6 +16,7 @@ use super::context::RequestContext;
 use super::forms;
 use super::held_writes::HoldWrites;
 use super::target_tls::TargetIdentities;
+use super::writing;
 use crate::clock::UnixTime;
 use crate::gateway::{ProtocolVersion, Target, TargetAddress, TargetGroup, Wanted};
 use crate::secret::Entropy;
@@ -102,7 +103,10 @@ pub(super) fn prepare(original: &RequestHeader, upstream: &mut RequestHeader, co
     if let Some(cookies) = gateway.target_cookies(&original.headers) {
         upstream.insert_header(COOKIE, cookies)?;
     }
-    upstream.insert_header(X_FORWARDED_FOR, forwarded.chain.as_str())?;
+    // What came under this name is gone already, with all that only the gateway may say.
+    if let Some(chain) = &forwarded.chain {
+        upstream.insert_header(X_FORWARDED_FOR, chain.clone())?;
+    }
     upstream.insert_header(X_FORWARDED_PROTO, HeaderValue::from_static(forwarded.scheme.as_str()))?;
     upstream.insert_header(X_FORWARDED_PORT, forwarded.port)?;
     if let Some(trace_id) = &context.trace_id {
@@ -154,7 +158,20 @@ pub(super) fn inspect_response(
     if !response.status.is_informational() || response.status.as_u16() == 101 {
         remember_target(response, context, now)?;
     }
+    if !response.status.is_informational() {
+        set_headers(response, context)?;
+    }
     Ok(())
+}
+
+/// What the listener says of every answer.
+fn set_headers(response: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
+    let (Some(listener), Some(scheme)) = (context.listener(), context.scheme()) else { return Ok(()) };
+    let headers = &listener.response_headers;
+    if !headers.keeps_server {
+        while response.remove_header(&SERVER).is_some() {}
+    }
+    writing::set(response, headers.for_content(scheme))
 }
 
 /// Fields that frame, route, authenticate or control have no place in trailers (RFC 9110 §6.5.1): what comes after the body was not

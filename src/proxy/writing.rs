@@ -1,7 +1,7 @@
 //! Answers of our own, onto the wire.
 
-use http::Method;
 use http::header::CONTENT_LENGTH;
+use http::{HeaderName, HeaderValue, Method};
 use pingora::ErrorType::{
     ConnectTimedout, ConnectionClosed, H2Error, HTTPStatus, ReadError, ReadTimedout, TLSHandshakeTimedout, WriteError, WriteTimedout,
 };
@@ -26,6 +26,13 @@ pub(super) async fn write(session: &mut Session, context: &mut RequestContext, r
     for (name, value) in reply.headers {
         header.append_header(name, value)?;
     }
+    if let (Some(listener), Some(scheme)) = (context.listener(), context.scheme()) {
+        if reply.is_content {
+            set(&mut header, listener.response_headers.for_content(scheme))?;
+        } else {
+            set(&mut header, listener.response_headers.for_own(scheme))?;
+        }
+    }
     header.insert_header(CONTENT_LENGTH, reply.body.len())?;
     context.status = Some(reply.status);
     let without_body = session.req_header().method == Method::HEAD || reply.body.is_empty();
@@ -39,6 +46,11 @@ pub(super) async fn write(session: &mut Session, context: &mut RequestContext, r
         session.write_response_body(Some(reply.body), true).await?;
     }
     Ok(())
+}
+
+/// Each in place of what stands there under its name.
+pub(super) fn set<'h>(header: &mut ResponseHeader, headers: impl Iterator<Item = (&'h HeaderName, &'h HeaderValue)>) -> Result<()> {
+    headers.into_iter().try_for_each(|(name, value)| header.insert_header(name.clone(), value.clone()))
 }
 
 /// A target failed, or the client did. Once the target's answer has begun, all that is left is to end the connection.

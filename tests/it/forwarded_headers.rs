@@ -86,6 +86,66 @@ fn h21_forwarded_headers_of_a_trusted_proxy_are_appended_to() {
 }
 
 #[test]
+fn h21_no_mode_passes_on_what_a_stranger_says() {
+    for (mode, expected) in [("append", Some("127.0.0.1")), ("preserve", Some("127.0.0.1")), ("remove", None)] {
+        let world = World::start_with(|plan| {
+            plan.listener()["x_forwarded_for"] = json!(mode);
+            plan.listener()["trusted_proxies"] = json!(["192.0.2.0/24"]);
+            let staff = json!({"priority": 1, "conditions": [{"source_ip": ["192.0.2.66"]}], "actions": [{"forward": "app"}]});
+            plan.listener()["rules"].as_array_mut().unwrap().push(staff);
+        });
+        let lies = [
+            ("X-Forwarded-For", "192.0.2.66"),
+            ("x_forwarded_for", "192.0.2.66"),
+            ("X-Forwarded-For", "192.0.2.66"),
+            ("Forwarded", "for=192.0.2.66"),
+        ];
+        assert_eq!(world.browser().get_with("/public/page", &lies).status(), 200);
+        let seen = world.target.last();
+        assert_eq!(seen.head.all("x-forwarded-for"), expected.into_iter().collect::<Vec<_>>(), "{mode}");
+        assert!(!String::from_utf8_lossy(&seen.raw).contains("192.0.2.66"), "{mode}");
+        assert_eq!(seen.head.all("x-forwarded-proto"), ["https"], "{mode}");
+        let mark = world.target.count();
+        let response = world.browser().get_with("/private", &lies);
+        no_bypass(&world, mark, Some(&response), mode);
+    }
+}
+
+#[test]
+fn what_a_trusted_proxy_says_is_appended_to_preserved_or_removed() {
+    let two = &[("X-Forwarded-For", "192.0.2.66:99, unknown"), ("X-Forwarded-For", "192.0.2.7")][..];
+    for (mode, port, told, expected) in [
+        ("append", false, two, Some("192.0.2.66, 192.0.2.7, 127.0.0.1")),
+        ("append", true, two, Some("192.0.2.66:99, 192.0.2.7, 127.0.0.1:")),
+        ("append", true, &[], Some("127.0.0.1:")),
+        ("preserve", false, two, Some("192.0.2.66:99, unknown, 192.0.2.7")),
+        ("preserve", false, &[], None),
+        ("remove", false, two, None),
+    ] {
+        let world = World::start_with(|plan| {
+            plan.listener()["x_forwarded_for"] = json!(mode);
+            plan.listener()["x_forwarded_for_client_port"] = json!(port);
+            plan.listener()["trusted_proxies"] = json!(["127.0.0.0/8"]);
+            let visitor = json!({"priority": 1, "conditions": [{"source_ip": ["192.0.2.7"]}], "actions": [{"forward": "app"}]});
+            plan.listener()["rules"].as_array_mut().unwrap().push(visitor);
+        });
+        // The rule is chosen by the visitor, whatever the target is told.
+        let path = if told.is_empty() { "/public/page" } else { "/page" };
+        assert_eq!(world.browser().get_with(path, told).status(), 200, "{mode}");
+        let seen = world.target.last();
+        let found = seen.head.all("x-forwarded-for");
+        match expected.and_then(|expected| expected.strip_suffix(':')) {
+            Some(start) => {
+                let port = found[0].strip_prefix(start).and_then(|rest| rest.strip_prefix(':')).and_then(|port| port.parse::<u16>().ok());
+                assert!(found.len() == 1 && port.is_some_and(|port| port != 0 && port != world.gateway.port), "{mode}: {found:?}");
+            }
+            None => assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{mode}"),
+        }
+        assert_eq!(seen.head.all("x-forwarded-proto"), ["https"], "{mode}");
+    }
+}
+
+#[test]
 fn h22_method_override_chooses_no_rule() {
     let world = World::start_with(|plan| {
         plan.listener()["rules"] = json!([{

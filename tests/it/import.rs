@@ -282,3 +282,27 @@ fn a_file_that_is_not_what_it_should_be_is_named_with_its_fault() {
     let listener = import(Path::new("."), &[fixtures().into_iter().find(|path| path.ends_with("target-groups.json")).unwrap()]);
     assert!(listener.status.code() == Some(2) && text(&listener.stderr).contains("describe-listeners"));
 }
+
+#[test]
+fn what_becomes_of_x_forwarded_for_is_carried_over() {
+    for (mode, port, written) in [
+        ("append", "true", "x_forwarded_for_client_port: true"),
+        ("preserve", "true", "x_forwarded_for: preserve"),
+        ("remove", "false", "x_forwarded_for: remove"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let attributes = json!({"Attributes": [
+            {"Key": "routing.http.xff_header_processing.mode", "Value": mode}, {"Key": "routing.http.xff_client_port.enabled", "Value": port},
+        ]});
+        let mut files: Vec<PathBuf> = fixtures().into_iter().filter(|path| !path.ends_with("load-balancer-attributes.json")).collect();
+        files.push(folder.path().join("load-balancer-attributes.json"));
+        std::fs::write(files.last().unwrap(), attributes.to_string()).unwrap();
+        let imported = import(Path::new("."), &files);
+        let configuration = text(&imported.stdout);
+        let lines: Vec<&str> = configuration.lines().map(str::trim).filter(|line| line.starts_with("x_forwarded_for")).collect();
+        let listeners = configuration.matches("- address: ").count();
+        assert_eq!(lines, vec![written; listeners], "{mode}");
+        assert_eq!(text(&imported.stderr).contains("here it is that of trusted_proxies"), mode == "preserve", "{mode}");
+        drop(moved(configuration));
+    }
+}

@@ -60,6 +60,18 @@ fn an_ingress_that_asks_for_tokens_asks_for_the_same_here() {
 }
 
 #[test]
+fn attributes_of_a_listener_belong_to_that_one() {
+    let annotation = "    alb.ingress.kubernetes.io/listener-attributes.HTTPS-443: routing.http.response.x_frame_options.header_value=DENY,\
+                      routing.http.response.server.enabled=false\n    alb.ingress.kubernetes.io/scheme:";
+    let (_sources, imported) = manifest(|text| text.replacen("    alb.ingress.kubernetes.io/scheme:", annotation, 1));
+    let folder = moved(text(&imported.stdout));
+    let written = std::fs::read_to_string(folder.path().join("vestibule.yaml")).unwrap();
+    let (http, https) = written.split_once("0.0.0.0:443").unwrap();
+    assert!(https.contains("response_headers:\n      x_frame_options: DENY\n      server_header: false\n"), "{written}");
+    assert!(!http.contains("response_headers"), "{written}");
+}
+
+#[test]
 fn an_ingress_is_not_more_open_than_it_was() {
     let annotation = |line: &str| {
         let line = format!("    alb.ingress.kubernetes.io/{line}\n    alb.ingress.kubernetes.io/scheme:");

@@ -60,6 +60,8 @@ mod redis_fleet;
 mod redis_topologies;
 mod refresh;
 mod reload;
+mod reload_on_change;
+mod response_headers;
 mod session_ends;
 mod session_keys;
 mod session_shards;

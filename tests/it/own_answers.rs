@@ -6,7 +6,7 @@ use crate::support::oracles::{attempt, sign_in};
 use crate::support::wire::Response;
 
 /// Answers of every kind, each with its name.
-fn answers(world: &World) -> Vec<(String, Response)> {
+pub(crate) fn answers(world: &World) -> Vec<(String, Response)> {
     let mut answers = Vec::new();
     let evil = [("Origin", "https://evil.test")];
     for (kind, base) in [("navigation", NAVIGATE), ("fetch", FETCH)] {

@@ -21,7 +21,7 @@ pub(crate) fn configuration(gateway: &Gateway) -> Value {
     serde_json::from_slice(&std::fs::read(gateway.configuration_file()).unwrap()).unwrap()
 }
 
-fn write(gateway: &Gateway, configuration: &Value) {
+pub(crate) fn write(gateway: &Gateway, configuration: &Value) {
     // As careful people do: nobody ever reads half a file.
     let file = gateway.configuration_file();
     let other = file.with_extension("new");
@@ -29,7 +29,7 @@ fn write(gateway: &Gateway, configuration: &Value) {
     std::fs::rename(other, file).unwrap();
 }
 
-fn count(gateway: &Gateway, result: &str) -> u64 {
+pub(crate) fn count(gateway: &Gateway, result: &str) -> u64 {
     let name = format!("vestibule_config_reloads_total{{result=\"{result}\"}} ");
     let text = gateway.admin("/metrics").map(|response| response.text()).unwrap_or_default();
     text.lines().find_map(|line| line.strip_prefix(&name)?.trim().parse().ok()).unwrap_or(0)

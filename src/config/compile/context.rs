@@ -59,9 +59,16 @@ impl<'f> Context<'f> {
         parsed
     }
 
+    /// A file, or a folder, is about to be read.
+    pub(super) fn reads(&mut self, path: &Path) {
+        self.faults.reads(path);
+    }
+
     /// The contents of a regular file of reasonable size: no device, no pipe that would make the start hang.
     pub(super) fn file(&mut self, at: &Located<String>) -> Option<Vec<u8>> {
-        match read_regular(&self.path(&at.value)) {
+        let path = self.path(&at.value);
+        self.reads(&path);
+        match read_regular(&path) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
                 self.error(at, format!("{}: {error}", at.value));
@@ -87,6 +94,7 @@ impl<'f> Context<'f> {
             },
             raw::SecretSource::File(file) => {
                 let path = self.path(file);
+                self.reads(&path);
                 let bytes = match read_regular(&path) {
                     Ok(bytes) => zeroize::Zeroizing::new(bytes),
                     Err(error) => {

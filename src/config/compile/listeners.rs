@@ -14,10 +14,12 @@ use super::context::Context;
 use super::doubts;
 use super::mutual_authentication::{self, ClientAuthentication};
 use super::references::{Place, References};
+use super::response_headers;
 use super::transforms;
 use crate::config::raw::{self, Listener, MinimumVersion, Protocol};
 use crate::config::reader::{Located, Seconds};
 use crate::gateway::{HostNames, ListenerRules, PerAddress};
+use crate::identity_headers::{ForwardedForMode, ForwardedSettings};
 use crate::message::Scheme;
 use crate::rules::{Rule, RuleTable};
 
@@ -136,6 +138,7 @@ fn rules(
 ) -> Option<ListenerRules> {
     let trusted_proxies = networks(context, &raw.trusted_proxies);
     let hosts = hosts(context, raw, certificates, secure_names);
+    let response_headers = response_headers::compile(context, raw.response_headers.as_ref(), protocol(raw), !trusted_proxies.is_empty());
     let place = Place { scheme: protocol(raw), is_behind_proxy: !trusted_proxies.is_empty(), references };
     let mut table = Vec::new();
     let mut sound = true;
@@ -165,8 +168,26 @@ fn rules(
     let port = raw.address.value.parse::<SocketAddr>().map(|address| address.port()).unwrap_or_default();
     let table = RuleTable::new(table, default);
     doubts::voice(context, raw, &table, &hosts);
+    let (name, response_headers) = (raw.address.value.clone(), response_headers?);
+    let forwarded = ForwardedSettings { mode: mode(raw), client_port: tells_ports(context, raw), trusted_proxies };
     let per_address = per_address(context, raw);
-    sound.then(|| ListenerRules { name: raw.address.value.clone(), scheme, hosts, trusted_proxies, rules: table, port, per_address })
+    sound.then(|| ListenerRules { name, scheme, hosts, forwarded, rules: table, response_headers, port, per_address })
+}
+
+fn mode(raw: &Listener) -> ForwardedForMode {
+    match raw.x_forwarded_for {
+        None | Some(raw::ForwardedFor::Append) => ForwardedForMode::Append,
+        Some(raw::ForwardedFor::Preserve) => ForwardedForMode::Preserve,
+        Some(raw::ForwardedFor::Remove) => ForwardedForMode::Remove,
+    }
+}
+
+fn tells_ports(context: &mut Context<'_>, raw: &Listener) -> bool {
+    let Some(at) = raw.x_forwarded_for_client_port.as_ref().filter(|at| at.value) else { return false };
+    if mode(raw) != ForwardedForMode::Append {
+        context.warn(at, "has no effect: x_forwarded_for is not append", "leave one of them out");
+    }
+    true
 }
 
 fn per_address(context: &mut Context<'_>, raw: &Listener) -> PerAddress {

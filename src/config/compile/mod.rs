@@ -16,6 +16,7 @@ mod providers;
 mod redis;
 mod references;
 mod requirements;
+mod response_headers;
 mod sessions;
 mod settings;
 mod targets;
@@ -77,6 +78,8 @@ pub struct Compiled {
     pub log: LogSettings,
     pub drain_timeout: Duration,
     pub upgrade_socket: Option<PathBuf>,
+    /// Whether a change of the files is a reload.
+    pub reload_on_change: bool,
 }
 
 pub(super) fn compile(
@@ -165,7 +168,18 @@ pub(super) fn compile(
     let drain_timeout = root.drain_timeout.map_or(DRAIN_TIMEOUT, |timeout| timeout.0);
     let upgrade_socket = root.upgrade_socket.as_ref().and_then(|at| settings::upgrade_socket(&mut context, at));
     let names = providers.keys().map(|name| Arc::from(name.as_str())).chain(sources.issuers()).collect();
-    Some(Compiled { gateway: Arc::new(gateway), listeners, providers: names, admin, access_log, log, drain_timeout, upgrade_socket })
+    let reload_on_change = root.reload_on_change.unwrap_or(false);
+    Some(Compiled {
+        gateway: Arc::new(gateway),
+        listeners,
+        providers: names,
+        admin,
+        access_log,
+        log,
+        drain_timeout,
+        upgrade_socket,
+        reload_on_change,
+    })
 }
 
 /// A provider with the connection to it.

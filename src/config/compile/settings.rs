@@ -105,6 +105,7 @@ pub(super) fn pages(context: &mut Context<'_>, raw: Option<&raw::Pages>) -> Opti
     let folder = raw.and_then(|raw| raw.templates.as_ref());
     if let Some(at) = folder {
         let path = context.path(&at.value);
+        context.reads(&path);
         match std::fs::read_dir(&path) {
             Ok(entries) => {
                 for entry in entries.flatten() {
@@ -136,6 +137,7 @@ fn read_template(context: &mut Context<'_>, at: &Located<String>, path: &std::pa
         context.warn(at, format!("{stem}.html is not used: there is no such situation"), format!("there are: {}", SITUATIONS.join(", ")));
         return;
     }
+    context.reads(path);
     match std::fs::read_to_string(path) {
         Ok(text) => {
             overrides.insert(stem.to_owned(), text);

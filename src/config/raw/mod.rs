@@ -4,6 +4,7 @@ mod actions;
 pub(super) mod identity_provider_file;
 pub(super) mod policy_tests;
 mod providers;
+mod response_headers;
 mod schema;
 mod secrets;
 mod targets;
@@ -16,6 +17,7 @@ pub(super) use actions::{
     QueryPair, Redirect, RedirectStatus,
 };
 pub(super) use providers::{AssertionAudience, IdentityProvider, ProviderType, PushedRequests, TokenEndpointAuthMethod};
+pub(super) use response_headers::ResponseHeaders;
 pub(super) use schema::schema;
 pub(super) use secrets::{OneOrMore, Secret, SecretSource};
 pub(super) use targets::{HealthCheck, LoadBalancingAlgorithm, ProtocolVersion, Stickiness, StickinessType, Target, TargetGroup};
@@ -52,6 +54,8 @@ section! {
         drain_timeout: Option<Seconds>,
         /// Where `serve --upgrade` waits for the listeners of the process before. Default: a file of this user's, by the path of this file.
         upgrade_socket: Option<Located<String>>,
+        /// Whether this file, or one that it names, is read again when it has changed, as on SIGHUP. Default false.
+        reload_on_change: Option<bool>,
     }
 }
 
@@ -74,6 +78,12 @@ section! {
         tls_version_and_cipher_suite_headers: Option<bool>,
         /// Proxies in front whose X-Forwarded-* is believed. Default none.
         trusted_proxies: Located<Vec<Located<String>>>,
+        /// What becomes of X-Forwarded-For. Default append.
+        x_forwarded_for: Option<ForwardedFor>,
+        /// Whether X-Forwarded-For tells the ports of clients. Default false, as on an ALB.
+        x_forwarded_for_client_port: Option<Located<bool>>,
+        /// What answers say beside what targets say, or in its place. Nothing unless given.
+        response_headers: Option<ResponseHeaders>,
         /// Limits on connections and on slow clients.
         limits: Option<Limits>,
         /// Evaluated by priority, lowest first.
@@ -86,6 +96,11 @@ section! {
 words! {
     /// How clients speak to a listener.
     pub enum Protocol { Https = "https", Http = "http" }
+}
+
+words! {
+    /// append: the peer comes after what a trusted proxy says; preserve: that stays as it is; remove: targets get none.
+    pub enum ForwardedFor { Append = "append", Preserve = "preserve", Remove = "remove" }
 }
 
 section! {

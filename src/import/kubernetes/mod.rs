@@ -106,6 +106,9 @@ impl Manifests {
                 "SslPolicy": first("ssl-policy").unwrap_or_default(), "DefaultActions": default,
                 "MutualAuthentication": mutual_authentication(ingresses, port)?,
             }]}));
+            if let Some(text) = first(&format!("listener-attributes.{protocol}-{port}")) {
+                objects.push(json!({"ListenerArn": format!("kubernetes:listener/{listener}"), "Attributes": attributes(text)}));
+            }
             let mut rules = Vec::new();
             if redirect.is_none() {
                 for ingress in of_port {

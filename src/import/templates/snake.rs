@@ -35,6 +35,7 @@ fn load_balancer(values: &Map<String, Value>) -> Map<String, Value> {
     attribute("access_logs.s3.enabled", block(values, "access_logs").and_then(|block| block.get("enabled")));
     attribute("connection_logs.s3.enabled", block(values, "connection_logs").and_then(|block| block.get("enabled")));
     attribute("routing.http.xff_client_port.enabled", values.get("enable_xff_client_port"));
+    attribute("routing.http.xff_header_processing.mode", values.get("xff_header_processing_mode"));
     let ciphers = values.get("enable_tls_version_and_cipher_suite_headers");
     attribute("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", ciphers);
     made.insert("LoadBalancerAttributes".to_owned(), attributes.into());
@@ -59,7 +60,8 @@ fn listener(values: &Map<String, Value>) -> Map<String, Value> {
     }
     let headers = values.iter().filter_map(|(key, value)| {
         let (side, rest) = key.strip_prefix("routing_http_")?.split_once('_')?;
-        let name = rest.strip_suffix("_header_value").or_else(|| rest.strip_suffix("_header_name"))?;
+        let ends = ["_header_value", "_header_name", "_enabled"];
+        let name = ends.iter().find_map(|end| rest.strip_suffix(end))?;
         let end = &rest[name.len() + 1..];
         Some(json!({"Key": format!("routing.http.{side}.{name}.{end}"), "Value": as_text(value)})).filter(|_| !is_nothing(value))
     });
