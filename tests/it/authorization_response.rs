@@ -57,8 +57,8 @@ fn f02_states_and_nonces_are_random() {
         cookies.push(browser.cookie("AWSALBAuthNonce").unwrap().to_owned());
     }
     for (name, values, constant) in [
-        // The key id stands in front of what is sealed.
-        ("state", states, 16),
+        // The ids of key and process stand in front of what is sealed (12 bytes more than the key's, docs/decisions/0008).
+        ("state", states, 32),
         ("nonce", nonces, 0),
         ("code_challenge", challenges, 0),
         ("nonce cookie", cookies, 0),
