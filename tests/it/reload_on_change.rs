@@ -84,6 +84,12 @@ fn refusals(world: &World) -> usize {
     world.gateway.log().matches("was not reloaded").count()
 }
 
+/// The certificate that every gateway shows at first, and its key.
+fn leaf() -> (String, String) {
+    let read = |path: PathBuf| std::fs::read_to_string(path).unwrap();
+    (read(certificates().certificate_file()), read(certificates().private_key_file()))
+}
+
 #[test]
 fn a_new_certificate_is_shown_without_a_signal() {
     let (first, key) = made();
@@ -111,13 +117,14 @@ fn a_new_certificate_is_shown_without_a_signal() {
     std::fs::write(mount.at("v1/tls.crt"), &written).unwrap();
     std::fs::write(mount.at("v1/tls.key"), &key).unwrap();
     assert!(soon(|| shows(port, &written)), "by writing: {}", world.gateway.log());
+    // Counted when all of it is in place, which is after the certificate.
+    assert!(soon(|| count(&world.gateway, "success") >= 3), "{}", world.gateway.log());
     assert_eq!(count(&world.gateway, "success"), 3, "{}", world.gateway.log());
 }
 
 #[test]
 fn what_is_broken_is_told_once_and_the_former_goes_on() {
-    let leaf = |path: PathBuf| std::fs::read_to_string(path).unwrap();
-    let (certificate, key) = (leaf(certificates().certificate_file()), leaf(certificates().private_key_file()));
+    let (certificate, key) = leaf();
     let mount = Mount::new(&certificate, &key);
     let world = mount.world(true);
     let mut browser = world.browser();
@@ -163,8 +170,7 @@ fn without_the_key_only_a_signal_counts() {
 
 #[test]
 fn no_request_fails_while_files_change() {
-    let leaf = |path: PathBuf| std::fs::read_to_string(path).unwrap();
-    let (certificate, key) = (leaf(certificates().certificate_file()), leaf(certificates().private_key_file()));
+    let (certificate, key) = leaf();
     let mount = Mount::new(&certificate, &key);
     let world = mount.world(true);
     let mut browser = world.browser();
