@@ -6,18 +6,11 @@ import { launchBrowser, newPerson, signIn } from './support/browser.mjs';
 import { eventually } from './support/eventually.mjs';
 import { freePorts, Gateway } from './support/gateway.mjs';
 import { request } from './support/https.mjs';
+import { rotating } from './support/provider.mjs';
 import { startRedis } from './support/redis.mjs';
 import { startWorld } from './support/world.mjs';
 
 const LIFETIME = 4;
-
-/** Access tokens end soon; every client gets refresh tokens, each of which works once. */
-const options = (made) => ({
-  ...made,
-  issueRefreshToken: () => true,
-  rotateRefreshToken: () => true,
-  ttl: { ...made.ttl, AccessToken: LIFETIME },
-});
 
 let browser;
 let redis;
@@ -34,7 +27,7 @@ before(async () => {
     const { sessions: { keys }, identity_headers: { signing_key } } = shared;
     return { ...configuration, sessions: { ...configuration.sessions, keys }, identity_headers: { ...configuration.identity_headers, signing_key } };
   };
-  world = await startWorld({ providerOptions: { options }, edit });
+  world = await startWorld({ providerOptions: { options: rotating(LIFETIME) }, edit });
   fleet = [world.gateway];
   for (let count = 1; count < 3; count++) {
     const { certificates, provider, target } = world;

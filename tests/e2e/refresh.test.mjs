@@ -5,23 +5,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { enterPassword, launchBrowser, newPerson, signIn } from './support/browser.mjs';
 import { eventually } from './support/eventually.mjs';
 import { NAVIGATION, request } from './support/https.mjs';
+import { rotating } from './support/provider.mjs';
 import { startWorld } from './support/world.mjs';
 
 const LIFETIME = 4;
-
-/** Access tokens end soon; every client gets refresh tokens, each of which works once. */
-const options = (made) => ({
-  ...made,
-  issueRefreshToken: () => true,
-  rotateRefreshToken: () => true,
-  ttl: { ...made.ttl, AccessToken: LIFETIME },
-});
 
 let browser;
 let world;
 before(async () => {
   browser = await launchBrowser();
-  world = await startWorld({ providerOptions: { options } });
+  world = await startWorld({ providerOptions: { options: rotating(LIFETIME) } });
 });
 after(async () => {
   await browser?.close();

@@ -12,20 +12,12 @@ use crate::support::client::{Browser, SetCookie, connect, set_cookies};
 use crate::support::gateway::eventually;
 use crate::support::jose::{self, Key};
 use crate::support::logout_token::{EVENT, deliver, form, post, token, token_of};
-use crate::support::oracles::{assert_signed_in, is_signed_out, sign_in_as};
+use crate::support::oracles::{assert_signed_in, is_signed_out, signed_in_with_sid};
 use crate::support::provider::{Provider, unix_time};
 use crate::support::secrets::Secrets;
 use crate::support::wire::Response;
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
-
-fn signed_in(world: &World, user: &str, sid: &Value) -> Browser {
-    let sid = sid.clone();
-    world.provider.set(|provider| provider.claim("sid", sid));
-    let mut browser = world.browser();
-    sign_in_as(world, &mut browser, "/", user);
-    browser
-}
 
 /// 400, JSON that is not to be stored, the reason in the log; and whoever is signed in stays.
 #[track_caller]
@@ -42,12 +34,12 @@ fn refused(world: &World, browser: &mut Browser, response: &Response, reason: &s
 #[test]
 fn l01_logout_token_ends_the_sessions_that_it_names_at_once() {
     let world = World::start();
-    let mut first = signed_in(&world, "alice", &json!("first"));
+    let mut first = signed_in_with_sid(&world, "alice", &json!("first"));
     let mut copy = first.copy();
     assert_signed_in(&mut first, "before");
-    let mut second = signed_in(&world, "alice", &json!("second"));
-    let mut nameless = signed_in(&world, "alice", &Value::Null);
-    let mut bob = signed_in(&world, "bob", &json!("of bob"));
+    let mut second = signed_in_with_sid(&world, "alice", &json!("second"));
+    let mut nameless = signed_in_with_sid(&world, "alice", &Value::Null);
+    let mut bob = signed_in_with_sid(&world, "bob", &json!("of bob"));
 
     let response = deliver(&world, &token_of(&world, &json!({"sid": "first"})));
     assert_eq!((response.status(), response.get("cache-control")), (200, Some("no-store")), "{response}");
@@ -69,7 +61,7 @@ fn l01_logout_token_ends_the_sessions_that_it_names_at_once() {
     assert!(is_signed_out(&world, &mut second), "by sub");
     assert_signed_in(&mut bob, "bob");
     let again = || {
-        let mut browser = signed_in(&world, "alice", &json!("fourth"));
+        let mut browser = signed_in_with_sid(&world, "alice", &json!("fourth"));
         !is_signed_out(&world, &mut browser)
     };
     assert!(eventually(Duration::from_secs(5), again), "nobody can sign in any more");
@@ -79,8 +71,8 @@ fn l01_logout_token_ends_the_sessions_that_it_names_at_once() {
 fn l01_sessions_that_were_not_in_memory_are_dead_too() {
     let world = World::start();
     // After a sign-in nothing has been asked with the session yet.
-    let mut unseen = signed_in(&world, "alice", &json!("unseen"));
-    let mut other = signed_in(&world, "bob", &json!("other"));
+    let mut unseen = signed_in_with_sid(&world, "alice", &json!("unseen"));
+    let mut other = signed_in_with_sid(&world, "bob", &json!("other"));
     assert_eq!(deliver(&world, &token_of(&world, &json!({"sid": "unseen"}))).status(), 200);
     assert_eq!(deliver(&world, &token_of(&world, &json!({"sub": "bob"}))).status(), 200);
     for (browser, mode) in [(&mut unseen, "sid"), (&mut other, "sub")] {
@@ -101,7 +93,7 @@ fn live_for(world: &World, seconds: i64) {
 fn l01_refreshed_session_is_still_the_one_that_its_sid_names() {
     let world = World::start();
     live_for(&world, 1);
-    let mut alice = signed_in(&world, "alice", &json!("first"));
+    let mut alice = signed_in_with_sid(&world, "alice", &json!("first"));
     // A refresh may leave the sid out.
     world.provider.set(|provider| provider.claim("sid", Value::Null));
     live_for(&world, 3600);
@@ -118,7 +110,7 @@ fn l01_refreshed_session_is_still_the_one_that_its_sid_names() {
 fn l01_session_that_has_been_ended_is_not_refreshed() {
     let world = World::start();
     live_for(&world, 1);
-    let mut alice = signed_in(&world, "alice", &json!("sid"));
+    let mut alice = signed_in_with_sid(&world, "alice", &json!("sid"));
     let begin = Instant::now();
     assert_eq!(deliver(&world, &token_of(&world, &json!({"sid": "sid"}))).status(), 200);
     assert!(eventually(Duration::from_secs(5), || begin.elapsed() > Duration::from_secs(2)));
@@ -131,7 +123,7 @@ fn l01_session_that_has_been_ended_is_not_refreshed() {
 #[test]
 fn l01_a_reload_forgets_no_logout() {
     let world = World::start();
-    let mut alice = signed_in(&world, "alice", &json!("sid"));
+    let mut alice = signed_in_with_sid(&world, "alice", &json!("sid"));
     let used = token_of(&world, &json!({"sub": "alice"}));
     assert_eq!(deliver(&world, &used).status(), 200);
     reload(&world.gateway, "success");
@@ -142,7 +134,7 @@ fn l01_a_reload_forgets_no_logout() {
 #[test]
 fn l02_tokens_of_others_end_nothing() {
     let world = World::start();
-    let mut alice = signed_in(&world, "alice", &json!("sid"));
+    let mut alice = signed_in_with_sid(&world, "alice", &json!("sid"));
     let named = |claims: &mut Value| {
         claims["sub"] = json!("alice");
         claims["sid"] = json!("sid");
@@ -187,7 +179,7 @@ fn l02_tokens_of_others_end_nothing() {
 #[test]
 fn l03_l04_l05_l06_l08_every_rule_for_claims_and_type_is_checked() {
     let world = World::start();
-    let mut alice = signed_in(&world, "alice", &json!("sid"));
+    let mut alice = signed_in_with_sid(&world, "alice", &json!("sid"));
     let now = unix_time();
     for (name, value) in [
         ("events", Value::Null),
@@ -246,7 +238,7 @@ fn l03_l04_l05_l06_l08_every_rule_for_claims_and_type_is_checked() {
 #[test]
 fn l05_id_token_is_no_logout_token() {
     let world = World::start();
-    let mut alice = signed_in(&world, "alice", &json!("sid"));
+    let mut alice = signed_in_with_sid(&world, "alice", &json!("sid"));
     let header = |key: &Key| json!({"alg": key.algorithm, "kid": key.kid, "typ": "JWT"});
     let key = world.provider.set(|provider| provider.key.clone());
     let now = unix_time();
@@ -262,11 +254,11 @@ fn l07_logout_token_works_once() {
     let used = token_of(&world, &json!({"sub": "alice"}));
     assert_eq!(deliver(&world, &used).status(), 200);
     let signs_in = || {
-        let mut browser = signed_in(&world, "alice", &json!("sid"));
+        let mut browser = signed_in_with_sid(&world, "alice", &json!("sid"));
         !is_signed_out(&world, &mut browser)
     };
     assert!(eventually(Duration::from_secs(5), signs_in));
-    let mut alice = signed_in(&world, "alice", &json!("sid"));
+    let mut alice = signed_in_with_sid(&world, "alice", &json!("sid"));
     let response = deliver(&world, &used);
     refused(&world, &mut alice, &response, "AuthUsedLogoutToken", "replay");
 }
@@ -274,7 +266,7 @@ fn l07_logout_token_works_once() {
 #[test]
 fn l09_only_a_form_with_one_token_is_a_logout_request() {
     let world = World::start();
-    let mut alice = signed_in(&world, "alice", &json!("sid"));
+    let mut alice = signed_in_with_sid(&world, "alice", &json!("sid"));
     let good = || token_of(&world, &json!({"sub": "alice"}));
     let twice = format!("{}&{}", form(&good()), form(&good()));
     let json_body = json!({"logout_token": good()}).to_string();
@@ -321,7 +313,7 @@ fn too_large(world: &World, length: &str, body: &[u8]) -> u16 {
 #[test]
 fn logout_request_whose_body_waits_for_leave_gets_it() {
     let world = World::start();
-    let mut alice = signed_in(&world, "alice", &json!("sid"));
+    let mut alice = signed_in_with_sid(&world, "alice", &json!("sid"));
     let body = form(&token_of(&world, &json!({"sub": "alice"})));
     let mut wire = connect(world.gateway.port);
     let authority = world.gateway.authority();
@@ -341,7 +333,7 @@ fn logout_request_whose_body_waits_for_leave_gets_it() {
 #[test]
 fn logout_request_may_come_over_http2() {
     let world = World::start();
-    let mut alice = signed_in(&world, "alice", &json!("sid"));
+    let mut alice = signed_in_with_sid(&world, "alice", &json!("sid"));
     let body = form(&token_of(&world, &json!({"sub": "alice"})));
     let (url, port) = (world.gateway.url("/oauth2/backchannel_logout"), world.gateway.port);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -367,7 +359,7 @@ fn logout_request_may_come_over_http2() {
 #[test]
 fn l10_flood_of_forged_tokens_does_not_reach_the_provider() {
     let world = World::start();
-    let mut alice = signed_in(&world, "alice", &json!("sid"));
+    let mut alice = signed_in_with_sid(&world, "alice", &json!("sid"));
     let key = Key::rsa(1, "RS256", "forged");
     let fetched = world.provider.count("jwks");
     let since = Instant::now();
@@ -401,7 +393,7 @@ fn l11_without_the_keys_of_the_provider_it_is_asked_to_try_again() {
 fn sid_comes_from_the_id_token_alone_and_goes_to_nobody() {
     let world = World::start_with(|plan| plan.configuration["identity_headers"]["claims"]["X-Sid"] = json!("sid"));
     world.provider.set(|provider| provider.edit_user_info(|claims| claims["sid"] = json!("of user info")));
-    let mut alice = signed_in(&world, "alice", &json!("of the ID token"));
+    let mut alice = signed_in_with_sid(&world, "alice", &json!("of the ID token"));
     assert_signed_in(&mut alice, "before");
     let seen = world.target.last();
     assert_eq!(seen.get("x-sid"), None);
@@ -426,7 +418,7 @@ fn logout_token_reaches_its_own_provider_only() {
         let rules = plan.listener()["rules"].as_array_mut().unwrap();
         rules.push(crate::support::gateway::rule(60, "/other*", &json!([authenticate, forward])));
     });
-    let mut alice = signed_in(&world, "alice", &json!("sid"));
+    let mut alice = signed_in_with_sid(&world, "alice", &json!("sid"));
     let at_other = alice.get("/other");
     other.set(|provider| provider.claim("sid", json!("sid")));
     let response = alice.get(&other.approve_as(at_other.location().unwrap(), "alice"));

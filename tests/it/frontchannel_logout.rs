@@ -4,20 +4,12 @@ use serde_json::{Value, json};
 
 use crate::support::World;
 use crate::support::client::{Browser, set_cookies};
-use crate::support::oracles::{assert_signed_in, is_signed_out, sign_in_as};
+use crate::support::oracles::{assert_signed_in, is_signed_out, signed_in_with_sid};
 use crate::support::wire::Response;
 
 /// What a browser says of a frame on another origin of the same site.
 const FRAME: &[(&str, &str)] =
     &[("Accept", "text/html"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "iframe"), ("Sec-Fetch-Site", "same-site")];
-
-fn signed_in(world: &World, user: &str, sid: &Value) -> Browser {
-    let sid = sid.clone();
-    world.provider.set(|provider| provider.claim("sid", sid));
-    let mut browser = world.browser();
-    sign_in_as(world, &mut browser, "/", user);
-    browser
-}
 
 fn embedded(browser: &mut Browser, parameters: &[(&str, &str)]) -> Response {
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
@@ -27,9 +19,9 @@ fn embedded(browser: &mut Browser, parameters: &[(&str, &str)]) -> Response {
 #[test]
 fn l13_frame_ends_the_session_of_this_browser_when_it_names_it() {
     let world = World::start();
-    let mut alice = signed_in(&world, "alice", &json!("of alice"));
+    let mut alice = signed_in_with_sid(&world, "alice", &json!("of alice"));
     let mut copy = alice.copy();
-    let mut bob = signed_in(&world, "bob", &json!("of bob"));
+    let mut bob = signed_in_with_sid(&world, "bob", &json!("of bob"));
     let issuer = world.provider.issuer().to_owned();
 
     let of_bob = embedded(&mut alice, &[("iss", &issuer), ("sid", "of bob")]);
@@ -52,7 +44,7 @@ fn l13_frame_ends_the_session_of_this_browser_when_it_names_it() {
 #[test]
 fn l13_without_the_cookies_nothing_ends() {
     let world = World::start();
-    let mut alice = signed_in(&world, "alice", &json!("of alice"));
+    let mut alice = signed_in_with_sid(&world, "alice", &json!("of alice"));
     let issuer = world.provider.issuer().to_owned();
     // In a frame on another site SameSite=Lax keeps them back; and so does everybody else who knows the sid.
     let mut stranger = world.browser();
@@ -63,8 +55,8 @@ fn l13_without_the_cookies_nothing_ends() {
 #[test]
 fn l13_frame_has_to_name_issuer_and_session() {
     let world = World::start();
-    let mut alice = signed_in(&world, "alice", &json!("sid"));
-    let mut nameless = signed_in(&world, "alice", &Value::Null);
+    let mut alice = signed_in_with_sid(&world, "alice", &json!("sid"));
+    let mut nameless = signed_in_with_sid(&world, "alice", &Value::Null);
     let issuer = world.provider.issuer().to_owned();
     let slash = format!("{issuer}/");
     for (variant, parameters) in [

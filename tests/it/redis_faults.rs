@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::support::World;
-use crate::support::client::{Browser, connect};
+use crate::support::client::{Browser, ask_as_script};
 use crate::support::gateway::eventually;
 use crate::support::oracles::{assert_signed_in, is_signed_out, sign_in, sign_in_as};
 use crate::support::redis::{Fault, FaultProxy, Redis};
@@ -159,14 +159,7 @@ fn o04_what_was_changed_or_moved_in_redis_is_no_session() {
     let key_of_bob = redis.keys("vestibule:session:*").into_iter().find(|key| *key != key_of_alice).unwrap();
     // A gateway that has nothing in mind.
     let other = crate::support::gateway::Plan::sibling(&world.gateway).start();
-    let ask = |browser: &Browser| {
-        let mut wire = connect(other.port);
-        let cookies = browser.cookie_header();
-        let head =
-            format!("GET /page HTTP/1.1\r\nHost: {}\r\nSec-Fetch-Mode: cors\r\nCookie: {cookies}\r\n\r\n", world.gateway.authority());
-        wire.send(head.as_bytes()).unwrap();
-        wire.response("GET").unwrap().status()
-    };
+    let ask = |browser: &Browser| ask_as_script(other.port, &world.gateway.authority(), &browser.cookie_header(), "/page");
     let _: i64 = redis.ask(&["COPY", &key_of_bob, &key_of_alice, "REPLACE"]);
     assert_eq!(ask(&alice), 401, "another's session");
     let _: i64 = redis.ask(&["SETRANGE", &key_of_bob, "60", "x"]);
@@ -191,32 +184,19 @@ fn answers_of_other_questions_are_nobodys_session() {
     let mut plan = crate::support::gateway::Plan::sibling(&world.gateway);
     plan.keep_in(&redis, &proxy.url());
     let other = plan.start();
+    let ask = |browser: &Browser, path: &str| ask_as_script(other.port, &world.gateway.authority(), &browser.cookie_header(), path);
     for round in 0..6 {
         proxy.set(Fault::Slip(["+OK\r\n", "$-1\r\n", "$20\r\naaaaaaaaaaaaaaaaaaaa\r\n", ":0\r\n", "_\r\n", "*0\r\n"][round]));
         for (user, browser) in &people {
             let path = format!("/page/{user}/{round}");
-            let mut wire = connect(other.port);
-            let head = format!(
-                "GET {path} HTTP/1.1\r\nHost: {}\r\nSec-Fetch-Mode: cors\r\nCookie: {}\r\n\r\n",
-                world.gateway.authority(),
-                browser.cookie_header()
-            );
-            wire.send(head.as_bytes()).unwrap();
-            let status = wire.response("GET").unwrap().status();
+            let status = ask(browser, &path);
             assert!(matches!(status, 200 | 401 | 503), "{user}, round {round}: {status}");
             if status == 200 {
                 let last = world.target.last();
                 assert!(last.target.ends_with(&path) && last.get("x-amzn-oidc-identity") == Some(user), "{user} was somebody else");
             }
         }
-        let is_well = |browser: &Browser| {
-            let mut wire = connect(other.port);
-            let cookies = browser.cookie_header();
-            let head =
-                format!("GET /page HTTP/1.1\r\nHost: {}\r\nSec-Fetch-Mode: cors\r\nCookie: {cookies}\r\n\r\n", world.gateway.authority());
-            wire.send(head.as_bytes()).unwrap();
-            wire.response("GET").unwrap().status() == 200
-        };
+        let is_well = |browser: &Browser| ask(browser, "/page") == 200;
         assert!(eventually(Duration::from_secs(5), || people.iter().all(|(_, browser)| is_well(browser))), "round {round}: not well again");
     }
 }

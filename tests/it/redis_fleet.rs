@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::World;
 use crate::support::answer::Answer;
-use crate::support::client::{Browser, connect};
+use crate::support::client::{Browser, ask_as_script, connect};
 use crate::support::gateway::{Gateway, Plan, eventually};
 use crate::support::logout_token::{deliver, token_of};
 use crate::support::oracles::{sign_in, sign_in_as, sign_out};
@@ -48,7 +48,7 @@ impl Fleet {
 
     /// What the gateway at a port answers to the cookies of a browser.
     fn ask(&self, port: u16, browser: &Browser, path: &str) -> u16 {
-        ask(port, &self.world.gateway.authority(), &browser.cookie_header(), path)
+        ask_as_script(port, &self.world.gateway.authority(), &browser.cookie_header(), path)
     }
 }
 
@@ -58,14 +58,6 @@ impl Drop for Fleet {
             self.others.iter_mut().for_each(Gateway::assert_alive);
         }
     }
-}
-
-/// As a script does: 401 where a navigation would be sent to sign in.
-fn ask(port: u16, authority: &str, cookies: &str, path: &str) -> u16 {
-    let mut wire = connect(port);
-    let head = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nSec-Fetch-Mode: cors\r\nCookie: {cookies}\r\n\r\n");
-    wire.send(head.as_bytes()).unwrap();
-    wire.response("GET").unwrap().status()
 }
 
 /// Tokens end in two seconds; from then on they last.
@@ -85,7 +77,7 @@ fn ask_all(fleet: &Fleet, browser: &Browser, times: usize) -> Vec<u16> {
         let asking: Vec<_> = (0..times)
             .map(|index| {
                 let (port, authority, cookies) = (ports[index % ports.len()], &authority, &cookies);
-                scope.spawn(move || ask(port, authority, cookies, "/page"))
+                scope.spawn(move || ask_as_script(port, authority, cookies, "/page"))
             })
             .collect();
         asking.into_iter().map(|asked| asked.join().unwrap()).collect()
@@ -233,7 +225,7 @@ fn a_gateway_that_could_not_hear_of_an_ending_does_not_believe_what_it_knows() {
     let mut browser = world.browser();
     sign_in(&world, &mut browser, "/");
     let copy = browser.copy();
-    let ask = || ask(cut_off.port, &world.gateway.authority(), &copy.cookie_header(), "/page");
+    let ask = || ask_as_script(cut_off.port, &world.gateway.authority(), &copy.cookie_header(), "/page");
     assert_eq!(ask(), 200);
     proxy.set(Fault::Swallow);
     sign_out(&mut browser);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::World;
 use crate::support::certificates::certificates;
-use crate::support::client::Browser;
+use crate::support::client::{Browser, ask_as_script};
 use crate::support::gateway::{Gateway, Plan, eventually, free_port, vestibule};
 use crate::support::oracles::{assert_signed_in, is_signed_out, sign_in, sign_in_as, sign_out};
 use crate::support::redis::Redis;
@@ -30,12 +30,7 @@ fn works(world: &World, what: &str) {
     let mut browser = signed_in(world);
     assert_signed_in(&mut browser, what);
     let copy = browser.copy();
-    let status = |gateway: &Gateway| {
-        let mut wire = crate::support::client::connect(gateway.port);
-        let (host, cookies) = (world.gateway.authority(), copy.cookie_header());
-        wire.send(format!("GET /page HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Mode: cors\r\nCookie: {cookies}\r\n\r\n").as_bytes()).unwrap();
-        wire.response("GET").unwrap().status()
-    };
+    let status = |gateway: &Gateway| ask_as_script(gateway.port, &world.gateway.authority(), &copy.cookie_header(), "/page");
     assert_eq!(status(&other), 200, "{what}: at another gateway");
     sign_out(&mut browser);
     assert!(is_signed_out(world, &mut copy.copy()), "{what}");
@@ -126,7 +121,16 @@ impl Cluster {
 fn as_a_cluster() {
     let cluster = Cluster::start();
     let urls: Vec<String> = cluster.0.iter().map(|node| node.url()).collect();
-    let world = World::start_with(|plan| settings(plan, &cluster.0[0], json!({"url": urls, "cluster": true})));
+    let password = random(24);
+    let password_file = certificates().secret_file("cluster-password", &password);
+    let rule = few_rights("edge", &password);
+    for node in &cluster.0 {
+        let words: Vec<&str> = rule.iter().map(String::as_str).chain(["+cluster|slots", "+spublish", "+ssubscribe"]).collect();
+        let _: String = node.ask(&words);
+    }
+    let login = json!({"url": urls, "cluster": true, "username": "edge", "password": {"file": password_file}});
+    let world = World::start_with(|plan| settings(plan, &cluster.0[0], login));
+    world.secrets.add(&password, "password of Redis");
     works(&world, "a cluster");
     let mut people: Vec<Browser> = (0..12).map(|_| signed_in(&world)).collect();
     let used = cluster.0.iter().filter(|node| !node.keys("vestibule:session:*").is_empty()).count();
@@ -146,7 +150,15 @@ fn behind_sentinels_through_a_failover() {
     assert!(eventually(Duration::from_secs(20), has_replica), "the replica does not follow");
     let is_known = || sentinel.ask::<String>(&["INFO", "sentinel"]).contains("slaves=1");
     assert!(eventually(Duration::from_secs(30), is_known), "the sentinel knows of no replica");
-    let world = World::start_with(|plan| settings(plan, &master, json!({"url": sentinel.url(), "sentinel": {"service": "edge"}})));
+    let password = random(24);
+    let password_file = certificates().secret_file("sentinels-password", &password);
+    let rule = few_rights("edge", &password);
+    for server in [&*master, &replica] {
+        let _: String = server.ask(&rule.iter().map(String::as_str).chain(["+role"]).collect::<Vec<_>>());
+    }
+    let login = json!({"url": sentinel.url(), "sentinel": {"service": "edge"}, "username": "edge", "password": {"file": password_file}});
+    let world = World::start_with(|plan| settings(plan, &master, login));
+    world.secrets.add(&password, "password of Redis");
     works(&world, "sentinels");
     let mut alice = signed_in(&world);
     let mut bob = world.browser();

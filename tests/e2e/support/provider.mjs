@@ -13,6 +13,14 @@ export const ACCOUNTS = {
   bob: { password: 'builder', claims: { name: 'Bob the Builder', email: 'bob@example.com', email_verified: true, groups: ['staff'] } },
 };
 
+/** Options of a provider whose access tokens end after `lifetime` seconds; every client gets refresh tokens, each of which works once. */
+export const rotating = (lifetime) => (made) => ({
+  ...made,
+  issueRefreshToken: () => true,
+  rotateRefreshToken: () => true,
+  ttl: { ...made.ttl, AccessToken: lifetime },
+});
+
 export class IdentityProvider {
   clientId = 'gateway';
   // Everything that form encoding and HTTP Basic could mistake for their own (RFC 6749 section 2.3.1).

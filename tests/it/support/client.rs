@@ -52,6 +52,15 @@ pub(crate) fn raw(gateway: &Gateway, request: impl AsRef<[u8]>) -> Option<Respon
     wire.response("GET").ok()
 }
 
+/// What the gateway at a port, asked by the name `authority`, answers to a script of somebody with these cookies: 401 where a navigation
+/// would be sent to sign in.
+pub(crate) fn ask_as_script(port: u16, authority: &str, cookies: &str, path: &str) -> u16 {
+    let mut wire = connect(port);
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nSec-Fetch-Mode: cors\r\nCookie: {cookies}\r\n\r\n");
+    wire.send(head.as_bytes()).unwrap();
+    wire.response("GET").unwrap().status()
+}
+
 /// A cookie as the gateway set it.
 #[derive(Clone, Debug)]
 pub(crate) struct SetCookie {

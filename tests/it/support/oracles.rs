@@ -56,6 +56,15 @@ pub(crate) fn no_session_no_token_call(
     response
 }
 
+/// Somebody in a session of the provider's own that has this `sid`.
+pub(crate) fn signed_in_with_sid(world: &World, user: &str, sid: &serde_json::Value) -> Browser {
+    let sid = sid.clone();
+    world.provider.set(|provider| provider.claim("sid", sid));
+    let mut browser = world.browser();
+    sign_in_as(world, &mut browser, "/", user);
+    browser
+}
+
 /// As a link on a page of the application does it.
 pub(crate) fn sign_out(browser: &mut Browser) {
     let response = browser.request("GET", "/oauth2/logout", &NAVIGATE[..4], &[("Sec-Fetch-Site", "same-origin")], None);
