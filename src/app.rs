@@ -7,7 +7,6 @@ mod upgrade;
 
 pub use connector::{Connections, Connector, Observers};
 pub use reload::ReloadError;
-pub use upgrade::UPGRADE_LINGER;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -15,7 +15,7 @@ use crate::listener::{Inherited, Taker, hand_over};
 
 /// For how long a connection that is kept may bring one more request, which is answered with the word to close it. Whoever closes it
 /// first loses a request that is on its way.
-pub const UPGRADE_LINGER: Duration = Duration::from_secs(10);
+const LINGER: Duration = Duration::from_secs(10);
 
 impl Running {
     /// Gives the listeners to the process that waits at `path`, and returns when it serves. On an error this one goes on.
@@ -26,7 +26,7 @@ impl Running {
     /// Finishes its requests while the other process serves, and tells it what is ended meanwhile.
     pub async fn leave_to(self, taker: Taker) {
         let _ = self.leave_admin.send(true);
-        let _ = self.linger.set(UPGRADE_LINGER.min(self.drain_timeout / 2));
+        let _ = self.linger.set(LINGER.min(self.drain_timeout / 2));
         let gateway = self.reloadable.gateway.clone();
         let mut taker = Some(taker);
         let mut stopping = std::pin::pin!(self.stop());

@@ -94,6 +94,24 @@ impl Authenticate {
     }
 }
 
+/// What all logins of a gateway share.
+pub struct Authentication {
+    pub sealer: Sealer,
+    pub entropy: Entropy,
+    pub verifier: Verifier,
+    /// `None`: the cookies hold all of a session.
+    pub store: Option<Arc<dyn SessionStore>>,
+    pub ended: EndedSessions,
+    pub finished_logins: UsedOnce,
+    pub used_logout_tokens: UsedOnce,
+    /// Kept forms that have been sent.
+    pub used_forms: UsedOnce,
+    /// Whether any target gets it: then a session without it is none.
+    pub needs_access_token: bool,
+    /// Path of the redirect URI: `/oauth2/idpresponse`.
+    pub callback_path: String,
+}
+
 impl Authentication {
     /// For a process that takes the place of this one.
     #[must_use]
@@ -119,22 +137,4 @@ impl Authentication {
             }
         }
     }
-}
-
-/// What all logins of a gateway share.
-pub struct Authentication {
-    pub sealer: Sealer,
-    pub entropy: Entropy,
-    pub verifier: Verifier,
-    /// `None`: the cookies hold all of a session.
-    pub store: Option<Arc<dyn SessionStore>>,
-    pub ended: EndedSessions,
-    pub finished_logins: UsedOnce,
-    pub used_logout_tokens: UsedOnce,
-    /// Kept forms that have been sent.
-    pub used_forms: UsedOnce,
-    /// Whether any target gets it: then a session without it is none.
-    pub needs_access_token: bool,
-    /// Path of the redirect URI: `/oauth2/idpresponse`.
-    pub callback_path: String,
 }

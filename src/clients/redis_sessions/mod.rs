@@ -80,9 +80,7 @@ impl RedisSessions {
             tokio::spawn(async move { inner.tend().await }).abort_handle()
         });
     }
-}
 
-impl RedisSessions {
     /// Does everything once with a session of nobody: a user of the server may lack a permission.
     pub async fn try_out(&self) -> Result<(), SessionStoreError> {
         let name: [u8; 16] = self.inner.entropy.bytes().map_err(|error| SessionStoreError(error.to_string()))?;
@@ -102,8 +100,6 @@ impl RedisSessions {
         }
     }
 }
-
-const TRIAL: Duration = Duration::from_secs(10);
 
 impl Drop for RedisSessions {
     fn drop(&mut self) {
@@ -153,11 +149,7 @@ impl SessionStore for RedisSessions {
         // Whatever comes of it: what was read before is not to be trusted any more.
         let replaced = inner.scripts.replace(inner, id, generation, &value, lifetime).await;
         inner.cache.forget(id);
-        if replaced? {
-            inner.scripts.tell(inner, Event::Changed(id)).await?;
-            return Ok(true);
-        }
-        Ok(false)
+        replaced
     }
 
     async fn remove(&self, id: SessionId, ending: Ending) -> Result<(), SessionStoreError> {
@@ -257,3 +249,6 @@ impl<'a> State<'a> {
         (*own == id.0).then(|| Self { id, generation: u32::from_be_bytes(*generation), sealed })
     }
 }
+
+/// Of a session of nobody.
+const TRIAL: Duration = Duration::from_secs(10);

@@ -71,10 +71,15 @@ impl Scripts {
         value: &[u8],
         lifetime: Duration,
     ) -> Result<bool, SessionStoreError> {
+        let event = Event::Changed(id);
         let mut invocation = self.replace.key(inner.keys.session(id));
         invocation.arg(&generation.to_be_bytes()).arg(value).arg(milliseconds(lifetime));
-        invocation.arg(self.channel(inner)).arg(Event::Changed(id).write());
-        inner.link.run(async |mut connection| invocation.invoke_async(&mut connection).await).await
+        invocation.arg(self.channel(inner)).arg(event.write());
+        let replaced = inner.link.run(async |mut connection| invocation.invoke_async(&mut connection).await).await?;
+        if replaced {
+            self.tell(inner, event).await?;
+        }
+        Ok(replaced)
     }
 
     pub(super) async fn remove(&self, inner: &Inner, id: SessionId, ending: Ending) -> Result<(), SessionStoreError> {
@@ -86,7 +91,7 @@ impl Scripts {
     }
 
     /// What a single server has told already.
-    pub(super) async fn tell(&self, inner: &Inner, event: Event) -> Result<(), SessionStoreError> {
+    async fn tell(&self, inner: &Inner, event: Event) -> Result<(), SessionStoreError> {
         if self.in_cluster { self.tell_always(inner, event).await } else { Ok(()) }
     }
 

@@ -1,13 +1,14 @@
 //! `mutual_authentication`: whose certificates a listener asks for, and who may come in with them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
-use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
@@ -42,116 +43,89 @@ pub(super) fn compile(
         context.error(at, "a trust store is for the mode verify");
         return None;
     }
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let algorithms = provider.signature_verification_algorithms;
-    match mode {
-        MutualAuthenticationMode::Off => Some(None),
-        MutualAuthenticationMode::Passthrough => {
-            Some(Some(ClientAuthentication { mode: ClientCertificateMode::Passthrough, verifier: Arc::new(Anybody(algorithms)) }))
-        }
+    let (mode, judge) = match mode {
+        MutualAuthenticationMode::Off => return Some(None),
+        MutualAuthenticationMode::Passthrough => (ClientCertificateMode::Passthrough, Judge::Target),
         MutualAuthenticationMode::Verify => {
-            let Some(at) = &settings.trust_store else {
-                context.error_hint(raw, "nobody says whose certificates are good", "trust_store: FILE, the authorities in PEM");
-                return None;
-            };
-            let mut roots = RootCertStore::empty();
-            let pem = context.file(at)?;
-            for certificate in CertificateDer::pem_slice_iter(&pem) {
-                if let Err(error) =
-                    certificate.map_err(|error| error.to_string()).and_then(|der| roots.add(der).map_err(|error| error.to_string()))
-                {
-                    context.error(at, format!("{}: {error}", at.value));
-                    return None;
-                }
-            }
-            if roots.is_empty() {
-                context.error(at, format!("{} holds no certificate in PEM", at.value));
-                return None;
-            }
-            let mut lists = Vec::new();
-            for at in &settings.revocation_lists {
-                let bytes = context.file(at)?;
-                let found: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&bytes).collect();
-                match found {
-                    Ok(found) if !found.is_empty() => lists.extend(found),
-                    Ok(_) => {
-                        context.error(at, format!("{} holds no revocation list in PEM", at.value));
-                        return None;
-                    }
-                    Err(error) => {
-                        context.error(at, format!("{}: {error}", at.value));
-                        return None;
-                    }
-                }
-            }
-            let advertises = settings.advertise_trust_store_ca_names.unwrap_or(false);
-            let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(provider)).with_crls(lists);
-            if !advertises {
-                builder = builder.clear_root_hint_subjects();
-            }
-            // Of authorities without a list nothing is known, as on an ALB.
-            match builder.allow_unknown_revocation_status().build() {
-                Ok(verifier) => {
-                    let ignores_expiry = settings.ignore_client_certificate_expiry.unwrap_or(false);
-                    let verifier: Arc<dyn ClientCertVerifier> = if ignores_expiry { Arc::new(AtAnyTime(verifier)) } else { verifier };
-                    Some(Some(ClientAuthentication { mode: ClientCertificateMode::Verify, verifier }))
-                }
-                Err(error) => {
-                    context.error(raw, error.to_string());
-                    None
-                }
-            }
+            let judge = authorities(context, raw)?;
+            let ignores_expiry = settings.ignore_client_certificate_expiry.unwrap_or(false);
+            (ClientCertificateMode::Verify, if ignores_expiry { Judge::AtAnyTime(judge) } else { Judge::Now(judge) })
+        }
+    };
+    let algorithms = rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
+    Some(Some(ClientAuthentication { mode, verifier: Arc::new(Verifier { judge, algorithms }) }))
+}
+
+/// `verify`: trust store and revocation lists. `None` where there are faults.
+fn authorities(context: &mut Context<'_>, raw: &Located<MutualAuthentication>) -> Option<Arc<dyn ClientCertVerifier>> {
+    let settings = &raw.value;
+    let Some(at) = &settings.trust_store else {
+        context.error_hint(raw, "nobody says whose certificates are good", "trust_store: FILE, the authorities in PEM");
+        return None;
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in in_pem::<CertificateDer<'_>>(context, at, "certificate")? {
+        if let Err(error) = roots.add(certificate) {
+            context.error(at, format!("{}: {error}", at.value));
+            return None;
+        }
+    }
+    let mut lists: Vec<CertificateRevocationListDer<'static>> = Vec::new();
+    for at in &settings.revocation_lists {
+        lists.extend(in_pem(context, at, "revocation list")?);
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).with_crls(lists);
+    if !settings.advertise_trust_store_ca_names.unwrap_or(false) {
+        builder = builder.clear_root_hint_subjects();
+    }
+    // Of authorities without a list nothing is known, as on an ALB.
+    builder.allow_unknown_revocation_status().build().map_err(|error| context.error(raw, error.to_string())).ok()
+}
+
+/// Everything of a kind that a file holds, which is at least one.
+fn in_pem<T: PemObject>(context: &mut Context<'_>, at: &Located<String>, kind: &str) -> Option<Vec<T>> {
+    let bytes = context.file(at)?;
+    let found: Result<Vec<T>, _> = T::pem_slice_iter(&bytes).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Some(found),
+        Ok(_) => {
+            context.error(at, format!("{} holds no {kind} in PEM", at.value));
+            None
+        }
+        Err(error) => {
+            context.error(at, format!("{}: {error}", at.value));
+            None
         }
     }
 }
 
-/// Takes whatever a client shows, or nothing: the target judges. That the client has its key is checked all the same.
+/// Whoever says whether a certificate is good. That the client has its key is checked in any case.
 #[derive(Debug)]
-struct Anybody(WebPkiSupportedAlgorithms);
+struct Verifier {
+    judge: Judge,
+    algorithms: WebPkiSupportedAlgorithms,
+}
 
-impl ClientCertVerifier for Anybody {
+#[derive(Debug)]
+enum Judge {
+    /// It gets whatever a client shows, or nothing.
+    Target,
+    Now(Arc<dyn ClientCertVerifier>),
+    /// A certificate that has ended is judged as of its last second (`ignore_client_certificate_expiry`).
+    AtAnyTime(Arc<dyn ClientCertVerifier>),
+}
+
+impl ClientCertVerifier for Verifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
+        match &self.judge {
+            Judge::Target => &[],
+            Judge::Now(judge) | Judge::AtAnyTime(judge) => judge.root_hint_subjects(),
+        }
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        false
-    }
-
-    fn verify_client_cert(&self, _: &CertificateDer<'_>, _: &[CertificateDer<'_>], _: UnixTime) -> Result<ClientCertVerified, Error> {
-        Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
-}
-
-/// A certificate that has ended is judged as of its last second (`ignore_client_certificate_expiry`).
-#[derive(Debug)]
-struct AtAnyTime(Arc<dyn ClientCertVerifier>);
-
-impl ClientCertVerifier for AtAnyTime {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.0.root_hint_subjects()
+        !matches!(self.judge, Judge::Target)
     }
 
     fn verify_client_cert(
@@ -160,14 +134,15 @@ impl ClientCertVerifier for AtAnyTime {
         chain: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        match self.0.verify_client_cert(leaf, chain, now) {
-            Err(Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. })) => {
-                let last =
-                    X509Certificate::from_der(leaf).ok().and_then(|(_, leaf)| u64::try_from(leaf.validity().not_after.timestamp()).ok());
-                let last = last.ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
-                self.0.verify_client_cert(leaf, chain, UnixTime::since_unix_epoch(std::time::Duration::from_secs(last)))
-            }
-            judged => judged,
+        match &self.judge {
+            Judge::Target => Ok(ClientCertVerified::assertion()),
+            Judge::Now(judge) => judge.verify_client_cert(leaf, chain, now),
+            Judge::AtAnyTime(judge) => match judge.verify_client_cert(leaf, chain, now) {
+                Err(Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. })) => {
+                    judge.verify_client_cert(leaf, chain, last_second(leaf)?)
+                }
+                judged => judged,
+            },
         }
     }
 
@@ -177,7 +152,7 @@ impl ClientCertVerifier for AtAnyTime {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signed)
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -186,10 +161,17 @@ impl ClientCertVerifier for AtAnyTime {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signed)
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
+}
+
+fn last_second(certificate: &CertificateDer<'_>) -> Result<UnixTime, Error> {
+    let parsed = X509Certificate::from_der(certificate).ok();
+    let last = parsed.and_then(|(_, parsed)| u64::try_from(parsed.validity().not_after.timestamp()).ok());
+    let last = last.ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
+    Ok(UnixTime::since_unix_epoch(Duration::from_secs(last)))
 }
