@@ -15,8 +15,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pingora::apps::HttpServerOptions;
-use pingora::protocols::http::v2::server::default_h2_options;
 use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use pingora::services::Service as _;
@@ -32,7 +30,7 @@ use crate::clients::{
 use crate::clock::Clock;
 use crate::config::{self, Compiled, Connect, Files, LogSettings, Report};
 use crate::gateway::Gateway;
-use crate::listener::{Inherited, Listener, TlsError};
+use crate::listener::{ConnectionEvent, ConnectionEvents, Inherited, Listener, TlsError};
 use crate::provider::Endpoint;
 use crate::proxy::{Departures, EndingProxy, Proxy, SWEEP, TargetIdentities};
 use crate::secret::Entropy;
@@ -221,20 +219,18 @@ pub async fn start_with(loaded: Loaded, options: Options, mut inherited: Option<
         departures: departures.clone(),
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut proxy = http_proxy(&Arc::new(ServerConf { threads, ..ServerConf::default() }), proxy);
-    let mut server_options = HttpServerOptions::default();
-    server_options.h2_idle_timeout = Some(H2_IDLE_TIMEOUT);
-    proxy.server_options = Some(server_options);
-    let mut h2_options = default_h2_options();
-    h2_options.data_frame_budget(SMALL_FRAMES);
-    proxy.h2_options = Some(h2_options);
-    let proxy = Arc::new(EndingProxy::new(proxy));
+    let proxy = http_proxy(&Arc::new(ServerConf { threads, ..ServerConf::default() }), proxy);
+    let proxy = Arc::new(proxy);
 
     let (shutdown, stopping) = watch::channel(false);
     let (leave_admin, mut admin_left) = watch::channel(false);
     let linger = Arc::<OnceLock<Duration>>::default();
-    let active = metrics.active_connections.clone();
-    let counter: crate::listener::ConnectionCounter = Arc::new(move |change| active.add(change));
+    let (active, refused) = (metrics.active_connections.clone(), metrics.refused_connections.clone());
+    let events: ConnectionEvents = Arc::new(move |event| match event {
+        ConnectionEvent::Opened => active.inc(),
+        ConnectionEvent::Closed => active.dec(),
+        ConnectionEvent::Refused => refused.inc(),
+    });
     let mut running = Running {
         addresses: Vec::new(),
         admin_address: None,
@@ -263,7 +259,8 @@ pub async fn start_with(loaded: Loaded, options: Options, mut inherited: Option<
     };
     for (index, (socket, settings)) in sockets.into_iter().zip(&listeners).enumerate() {
         running.addresses.extend(socket.local_addr().ok());
-        let mut listener = Listener::new(index, socket, settings, proxy.clone(), counter.clone(), linger.clone())?;
+        let app = Arc::new(EndingProxy::new(proxy.clone(), &settings.limits));
+        let mut listener = Listener::new(index, socket, settings, app, events.clone(), linger.clone())?;
         running.open.push(listener.open_connections());
         running.reloadable.listeners.push((settings.clone(), listener.accepting()));
         let stopping = stopping.clone();
@@ -375,8 +372,3 @@ fn open_access_log(settings: &config::AccessLogSettings, person: bool) -> std::i
     let destination = settings.file.clone().map_or(Destination::StandardOutput, Destination::File);
     AccessLog::open(format, &destination)
 }
-
-const H2_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// What small DATA frames that wait to be read may cost a connection, in bytes beyond what they carry. The library's own limit ends a
-/// connection, with every call on it, after about a hundred messages of a gRPC stream that arrive at once.
-const SMALL_FRAMES: usize = 1024 * 1024;

@@ -11,6 +11,7 @@ use moka::sync::Cache;
 
 use super::{Exchange, Reply, reply};
 use crate::clock::UnixTime;
+use crate::message::Network;
 
 /// For each address and minute.
 #[derive(Debug, Clone, Copy)]
@@ -28,13 +29,6 @@ pub struct AddressLimits {
 
 #[derive(Clone)]
 struct Counts(Cache<(Network, u64), Arc<AtomicU32>>);
-
-/// An address of version 4, or the network of version 6 that one customer gets: each has more addresses there than could be counted.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Network {
-    V4([u8; 4]),
-    V6([u8; 8]),
-}
 
 impl AddressLimits {
     #[must_use]
@@ -63,19 +57,6 @@ impl Counts {
         let count = self.0.get_with(key, Arc::default);
         // It does not begin anew at the end of its numbers.
         count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| Some(count.saturating_add(1))).unwrap_or(u32::MAX)
-    }
-}
-
-impl Network {
-    fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address.octets()),
-            IpAddr::V6(address) => {
-                let mut network = [0; 8];
-                network.copy_from_slice(&address.octets()[..8]);
-                Self::V6(network)
-            }
-        }
     }
 }
 

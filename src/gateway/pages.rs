@@ -99,7 +99,7 @@ struct FormText {
 }
 
 /// Every situation that has a text; a template of that name replaces its page.
-pub const SITUATIONS: [&str; 30] = [
+pub const SITUATIONS: [&str; 31] = [
     "too_many_requests",
     "bad_request",
     "sign_in_required",
@@ -112,6 +112,7 @@ pub const SITUATIONS: [&str; 30] = [
     "not_found",
     "method_not_allowed",
     "too_large",
+    "too_slow",
     "uri_too_long",
     "headers_too_large",
     "misdirected",

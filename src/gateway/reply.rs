@@ -99,6 +99,9 @@ pub fn for_malformed(error: Malformed) -> Verdict {
         Malformed::Method => Verdict::new(405, "method_not_allowed", "RequestMethodNotAllowed", &error),
         Malformed::TargetTooLong => Verdict::new(414, "uri_too_long", "RequestTargetTooLong", &error),
         Malformed::HeaderTooLarge => Verdict::new(431, "headers_too_large", "RequestHeaderTooLarge", &error),
+        Malformed::BodyTooLarge => Verdict::new(413, "too_large", "RequestBodyTooLarge", &error),
+        Malformed::TooSlow => Verdict::new(408, "too_slow", "RequestTooSlow", &error),
+        Malformed::Expectation => Verdict::new(417, "bad_request", "RequestExpectationUnknown", &error),
     }
 }
 

@@ -1,16 +1,20 @@
-//! Our own accept loop, as a pingora `Service`: TLS by SNI, handshake and header deadlines, a cap on connections.
+//! Our own accept loop, as a pingora `Service`: TLS by SNI, a deadline for handshakes, caps on connections; and what
+//! comes is looked at before pingora's parsers see it.
 //!
 //! Pingora's stock listener builds its TLS configuration itself, without versions, tickets or a deadline for headers.
 
+mod addresses;
 mod certificates;
+mod frames;
 mod handover;
 mod handshake;
-mod head_deadline;
+mod screen;
+mod screening;
 mod service;
 mod stream;
 
 pub use certificates::{TlsError, server_config};
 pub use handover::{Inherited, Taker, hand_over};
-pub use head_deadline::HeadDeadline;
-pub use service::{Accepting, ConnectionCounter, Listener};
+pub use screening::{Note, Screening};
+pub use service::{Accepting, ConnectionEvent, ConnectionEvents, Listener};
 pub use stream::{ClientStream, Connection};

@@ -1,12 +1,13 @@
 //! The accept loop.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd as _;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use ipnet::IpNet;
 use pingora::apps::ServerApp;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
@@ -15,14 +16,25 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::addresses::{Addresses, Counted};
 use super::handshake::facts;
-use super::{ClientStream, HeadDeadline, TlsError, server_config};
-use crate::config::{ListenerLimits, ListenerSettings};
+use super::stream::Screens;
+use super::{ClientStream, TlsError, server_config};
+use crate::config::ListenerSettings;
 use crate::identity_headers::ClientCertificateMode;
 use crate::message::ConnectionInfo;
 
-/// Called with +1 and -1.
-pub type ConnectionCounter = Arc<dyn Fn(i64) + Send + Sync>;
+/// What there is to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionEvent {
+    Opened,
+    Closed,
+    /// Its address has as many as it may have.
+    Refused,
+}
+
+/// Called with each.
+pub type ConnectionEvents = Arc<dyn Fn(ConnectionEvent) + Send + Sync>;
 
 /// One bound address.
 pub struct Listener<A> {
@@ -34,7 +46,8 @@ pub struct Listener<A> {
     connections: usize,
     /// As many permits as connections may be open; all of them back means drained.
     permits: Arc<Semaphore>,
-    counter: ConnectionCounter,
+    addresses: Addresses,
+    events: ConnectionEvents,
     /// Set before the shutdown: for how long connections that are kept may bring one more request.
     linger: Arc<OnceLock<Duration>>,
 }
@@ -42,16 +55,22 @@ pub struct Listener<A> {
 /// What a reload may change for connections that are yet to come.
 pub struct Accepting {
     tls: Option<TlsAcceptor>,
-    limits: ListenerLimits,
+    screens: Screens,
     pub(super) client_certificates: Option<ClientCertificateMode>,
     pub(super) tells_tls: bool,
+    trusted_proxies: Vec<IpNet>,
 }
 
 impl Accepting {
     pub fn new(settings: &ListenerSettings) -> Result<Self, TlsError> {
         let tls = if settings.certificates.is_empty() { None } else { Some(TlsAcceptor::from(Arc::new(server_config(settings)?))) };
         let client_certificates = settings.client_authentication.as_ref().map(|asked| asked.mode);
-        Ok(Self { tls, limits: settings.limits, client_certificates, tells_tls: settings.tells_tls })
+        Ok(Self { tls, screens: Screens::new(settings), client_certificates, tells_tls: settings.tells_tls, trusted_proxies: settings.trusted_proxies.clone() })
+    }
+
+    /// Behind it are many.
+    fn is_proxy(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(&address))
     }
 }
 
@@ -62,7 +81,7 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
         socket: std::net::TcpListener,
         settings: &ListenerSettings,
         app: Arc<A>,
-        counter: ConnectionCounter,
+        events: ConnectionEvents,
         linger: Arc<OnceLock<Duration>>,
     ) -> Result<Self, TlsError> {
         let accepting = Arc::new(ArcSwap::from_pointee(Accepting::new(settings)?));
@@ -74,7 +93,8 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
             app,
             connections: settings.limits.connections,
             permits: Arc::new(Semaphore::new(settings.limits.connections)),
-            counter,
+            addresses: Addresses::default(),
+            events,
             linger,
         })
     }
@@ -99,7 +119,7 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
             };
             match accepted {
                 Ok((tcp, peer)) => {
-                    let connection = self.connection(peer, shutdown.clone());
+                    let Some(connection) = self.connection(peer, shutdown.clone()) else { continue };
                     tokio::spawn(async move {
                         connection.serve(tcp).await;
                         drop(permit);
@@ -111,16 +131,29 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
         }
     }
 
-    fn connection(&self, peer: SocketAddr, shutdown: ShutdownWatch) -> OpenConnection<A> {
-        (self.counter)(1);
-        OpenConnection {
+    /// `None`: the address has too many. It is closed without a word, before anything is computed for it.
+    fn connection(&self, peer: SocketAddr, shutdown: ShutdownWatch) -> Option<OpenConnection<A>> {
+        let accepting = self.accepting.load_full();
+        let counted = if accepting.is_proxy(peer.ip()) {
+            None
+        } else {
+            let counted = self.addresses.count(peer.ip(), accepting.screens.limits.connections_per_address);
+            if counted.is_none() {
+                (self.events)(ConnectionEvent::Refused);
+                return None;
+            }
+            counted
+        };
+        (self.events)(ConnectionEvent::Opened);
+        Some(OpenConnection {
             listener: self.index,
             peer,
-            accepting: self.accepting.load_full(),
+            accepting,
             app: self.app.clone(),
             shutdown,
-            counter: self.counter.clone(),
-        }
+            events: self.events.clone(),
+            _counted: counted,
+        })
     }
 }
 
@@ -162,7 +195,8 @@ struct OpenConnection<A> {
     accepting: Arc<Accepting>,
     app: Arc<A>,
     shutdown: ShutdownWatch,
-    counter: ConnectionCounter,
+    events: ConnectionEvents,
+    _counted: Option<Counted>,
 }
 
 impl<A: ServerApp + Send + Sync + 'static> OpenConnection<A> {
@@ -176,18 +210,18 @@ impl<A: ServerApp + Send + Sync + 'static> OpenConnection<A> {
     async fn stream(&self, tcp: TcpStream) -> Option<ClientStream> {
         tcp.set_nodelay(true).ok()?;
         let local = tcp.local_addr().ok()?;
-        let deadline = Arc::new(HeadDeadline::new(self.accepting.limits.header_timeout));
+        let screens = self.accepting.screens;
         let info = ConnectionInfo { listener: self.listener, peer: self.peer, local, tls: None, login_nonce: Mutex::default() };
-        let Some(acceptor) = &self.accepting.tls else { return ClientStream::plain(tcp, info, deadline).ok() };
-        let tls = timeout(self.accepting.limits.handshake_timeout, acceptor.accept(tcp)).await.ok()?.ok()?;
+        let Some(acceptor) = &self.accepting.tls else { return ClientStream::plain(tcp, info, screens).ok() };
+        let tls = timeout(screens.limits.handshake_timeout, acceptor.accept(tcp)).await.ok()?.ok()?;
         let facts = facts(tls.get_ref().1, &self.accepting);
-        ClientStream::tls(tls, ConnectionInfo { tls: Some(facts), ..info }, deadline).ok()
+        ClientStream::tls(tls, ConnectionInfo { tls: Some(facts), ..info }, screens).ok()
     }
 }
 
 impl<A> Drop for OpenConnection<A> {
     fn drop(&mut self) {
-        (self.counter)(-1);
+        (self.events)(ConnectionEvent::Closed);
     }
 }
 

@@ -16,17 +16,39 @@ use pingora::protocols::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
-use super::HeadDeadline;
+use super::frames::Frames;
+use super::screen::Screen;
+use super::screening::Screening;
+use crate::config::{ListenerLimits, ListenerSettings};
 use crate::message::ConnectionInfo;
+use crate::message::head::DesyncMitigation;
 
 /// What the proxy finds in `ProxyDigest::user_data`.
 #[derive(Debug)]
 pub struct Connection {
     pub info: Arc<ConnectionInfo>,
-    pub deadline: Arc<HeadDeadline>,
+    pub limits: ListenerLimits,
+    pub screening: Arc<Screening>,
+}
+
+/// What is made of the octets before the parser has them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Screens {
+    mode: DesyncMitigation,
+    pub(super) limits: ListenerLimits,
+}
+
+impl Screens {
+    pub(super) fn new(settings: &ListenerSettings) -> Self {
+        Self { mode: settings.desync_mitigation, limits: settings.limits }
+    }
+}
+
+enum Watch {
+    Http1(Box<Screen>),
+    Http2(Box<Frames>),
 }
 
 enum Inner {
@@ -38,41 +60,42 @@ enum Inner {
 pub struct ClientStream {
     inner: Inner,
     id: UniqueIDType,
-    is_h2: bool,
-    deadline: Arc<HeadDeadline>,
-    sleep: Option<Pin<Box<Sleep>>>,
+    watch: Watch,
     proxy_digest: Arc<ProxyDigest>,
     socket_digest: Arc<SocketDigest>,
     ssl_digest: Option<Arc<SslDigest>>,
 }
 
 impl ClientStream {
-    pub(super) fn plain(tcp: TcpStream, info: ConnectionInfo, deadline: Arc<HeadDeadline>) -> io::Result<Self> {
+    pub(super) fn plain(tcp: TcpStream, info: ConnectionInfo, screens: Screens) -> io::Result<Self> {
         let fd = tcp.as_raw_fd();
-        Self::new(Inner::Plain(BufWriter::with_capacity(WRITE_BUFFER, tcp)), fd, false, info, deadline)
+        Self::new(Inner::Plain(BufWriter::with_capacity(WRITE_BUFFER, tcp)), fd, false, info, screens)
     }
 
-    pub(super) fn tls(tls: TlsStream<TcpStream>, info: ConnectionInfo, deadline: Arc<HeadDeadline>) -> io::Result<Self> {
+    pub(super) fn tls(tls: TlsStream<TcpStream>, info: ConnectionInfo, screens: Screens) -> io::Result<Self> {
         let fd = tls.get_ref().0.as_raw_fd();
         let is_h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
-        Self::new(Inner::Tls(Box::new(BufWriter::with_capacity(WRITE_BUFFER, tls))), fd, is_h2, info, deadline)
+        Self::new(Inner::Tls(Box::new(BufWriter::with_capacity(WRITE_BUFFER, tls))), fd, is_h2, info, screens)
     }
 
-    fn new(inner: Inner, fd: std::os::fd::RawFd, is_h2: bool, info: ConnectionInfo, deadline: Arc<HeadDeadline>) -> io::Result<Self> {
+    fn new(inner: Inner, fd: std::os::fd::RawFd, is_h2: bool, info: ConnectionInfo, screens: Screens) -> io::Result<Self> {
         let socket_digest = SocketDigest::from_raw_fd(fd);
         // Asked of the socket at most once, and never for a peer that has gone.
         let _ = socket_digest.peer_addr.set(Some(info.peer.into()));
         let ssl_digest =
             info.tls.as_ref().map(|tls| Arc::new(SslDigest::new(tls.cipher.clone(), tls.version.to_owned(), None, None, Vec::new())));
-        if is_h2 {
-            deadline.head_is_complete();
-        }
+        let screening = Arc::<Screening>::default();
+        let watch = if is_h2 {
+            Watch::Http2(Box::new(Frames::new(screens.limits)))
+        } else {
+            Watch::Http1(Box::new(Screen::new(screening.clone(), screens.mode, screens.limits)))
+        };
         // Pingora's place for a CONNECT proxy's answer is the one place where user data of a connection can travel.
         let response = ResponseHeader::build(200, None).map_err(io::Error::other)?;
-        let connection = Connection { info: Arc::new(info), deadline: deadline.clone() };
+        let connection = Connection { info: Arc::new(info), limits: screens.limits, screening };
         let proxy_digest = Arc::new(ProxyDigest::new(Box::new(response), Some(Box::new(connection))));
         let socket_digest = Arc::new(socket_digest);
-        Ok(Self { inner, id: fd, is_h2, deadline, sleep: None, proxy_digest, socket_digest, ssl_digest })
+        Ok(Self { inner, id: fd, watch, proxy_digest, socket_digest, ssl_digest })
     }
 
     /// The connection behind a pingora session, whatever its HTTP version.
@@ -82,27 +105,22 @@ impl ClientStream {
     }
 }
 
+impl AsyncRead for Inner {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
 impl AsyncRead for ClientStream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = buffer.filled().len();
-        let polled = match &mut this.inner {
-            Inner::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Inner::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-        };
-        let Some(limit) = this.deadline.limit() else {
-            // The usual case: a head arrives in one piece, and no timer is ever made for it.
-            this.sleep = None;
-            if polled.is_ready() && buffer.filled().len() > before {
-                this.deadline.bytes_have_come();
-            }
-            return polled;
-        };
-        let timer = this.sleep.get_or_insert_with(|| Box::pin(sleep(limit)));
-        if timer.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the head of the request took too long")));
+        match &mut this.watch {
+            Watch::Http1(screen) => screen.poll_read(&mut this.inner, context, buffer),
+            Watch::Http2(frames) => frames.poll_read(&mut this.inner, context, buffer),
         }
-        polled
     }
 }
 
@@ -152,7 +170,7 @@ impl Ssl for ClientStream {
     }
 
     fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.ssl_digest.as_ref().map(|_| if self.is_h2 { ALPN::H2 } else { ALPN::H1 })
+        self.ssl_digest.as_ref().map(|_| if matches!(self.watch, Watch::Http2(_)) { ALPN::H2 } else { ALPN::H1 })
     }
 }
 

@@ -3,20 +3,23 @@
 //! Everything above sees only these forms, so that what a rule matched is what the target receives.
 
 mod authority;
+mod chunks;
 mod connection;
 pub mod cookies;
 mod fetch;
-mod head;
+pub mod head;
 mod hex;
 pub mod json;
+mod network;
 mod request;
 mod target;
 
 pub use authority::Authority;
+pub use chunks::{BadChunk, Chunks};
 pub use connection::{ConnectionInfo, Scheme, TlsInfo};
 pub use fetch::{RequestKind, is_grpc, kind, sends_form, shows_page};
-pub use head::inspect as inspect_head;
 pub use hex::hex;
+pub use network::Network;
 pub use request::RequestView;
 pub use target::RequestTarget;
 
@@ -45,13 +48,17 @@ pub enum Malformed {
     Framing,
     #[error("the method is not allowed here")]
     Method,
-    #[error("the request target is longer than 16 KiB")]
+    #[error("the request target is longer than `limits.target_bytes`")]
     TargetTooLong,
-    #[error("the header is larger than 64 KiB")]
+    #[error("the header is larger than `limits.header_bytes`, or has more fields than `limits.header_fields`")]
     HeaderTooLarge,
+    #[error("the body is larger than `limits.body_bytes`")]
+    BodyTooLarge,
+    #[error("the header took longer than `limits.header_timeout`, or the body comes more slowly than `limits.minimum_body_rate`")]
+    TooSlow,
+    #[error("an expectation other than 100-continue")]
+    Expectation,
 }
 
-/// ALB's limit for a request line (Quotas for your Application Load Balancers).
+/// ALB's limit for a request line (Quotas for your Application Load Balancers): none is read that is longer, whatever the file says.
 pub const MAX_TARGET_BYTES: usize = 16 * 1024;
-/// ALB's limit for all header fields together.
-pub const MAX_HEADER_BYTES: usize = 64 * 1024;

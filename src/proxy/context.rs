@@ -12,7 +12,9 @@ use super::logging;
 use crate::clock::{Clock, UnixTime};
 use crate::gateway::{Forward, Gateway, ListenerRules, Outstanding, Record, Resent};
 use crate::identity_headers::ForwardedFor;
-use crate::listener::{ClientStream, HeadDeadline};
+use crate::config::ListenerLimits;
+use crate::listener::{ClientStream, Note, Screening};
+use crate::message::head::Tier;
 use crate::message::{Authority, ConnectionInfo, RequestTarget, Scheme, hex};
 use crate::secret::Entropy;
 use crate::telemetry::{AccessLog, Metrics};
@@ -24,8 +26,14 @@ pub struct RequestContext {
     pub(super) created_at: UnixTime,
     pub(super) request_id: String,
     pub(super) connection: Option<Arc<ConnectionInfo>>,
-    deadline: Option<Arc<HeadDeadline>>,
-    is_http1: bool,
+    pub(super) limits: ListenerLimits,
+    pub(super) screening: Option<Arc<Screening>>,
+    /// What the screen of the connection has to say of this request.
+    pub(super) note: Note,
+    /// Over HTTP/2, where content needs no header that says so.
+    pub(super) has_body_without_length: bool,
+    /// Octets of the request's body so far.
+    pub(super) received: u64,
     pub(super) authority: Option<Authority>,
     pub(super) target: Option<RequestTarget>,
     pub(super) forwarded: Option<ForwardedFor>,
@@ -76,8 +84,11 @@ impl RequestContext {
             created_at,
             request_id: String::new(),
             connection: None,
-            deadline: None,
-            is_http1: true,
+            limits: ListenerLimits::default(),
+            screening: None,
+            note: Note::default(),
+            has_body_without_length: false,
+            received: 0,
             authority: None,
             target: None,
             forwarded: None,
@@ -111,13 +122,25 @@ impl RequestContext {
         // every phase, and a body that is not read still ends the connection.
         session.set_pipelining_enabled(true);
         self.started = Instant::now();
-        self.is_http1 = !session.is_http2();
+        self.has_body_without_length = session.is_http2() && !session.is_body_empty();
+        let is_http1 = !session.is_http2();
+        self.has_body_without_length = !is_http1 && !session.downstream_session.is_body_empty();
         let digest = session.digest().and_then(|digest| digest.proxy_digest.as_deref());
         if let Some(connection) = digest.and_then(ClientStream::connection) {
-            connection.deadline.head_is_complete();
             self.connection = Some(connection.info.clone());
-            self.deadline = Some(connection.deadline.clone());
+            self.limits = connection.limits;
+            if is_http1 {
+                self.note = connection.screening.next();
+                self.screening = Some(connection.screening.clone());
+            }
         }
+        // Pingora's own waits for nothing: a client that takes no octet of its answer would keep the target's connection for good.
+        session.set_write_timeout(Some(self.limits.send_timeout));
+        let idle = self.limits.idle_timeout.as_secs().max(1);
+        let kept = session.get_keepalive().map(|_| idle);
+        // An ALB, too, ends the connection after a request that others may read in another way.
+        let closes = self.note.refused.is_some() || self.note.oddity.is_some_and(|oddity| oddity.tier() > Tier::Acceptable);
+        session.set_keepalive(kept.filter(|_| !closes));
         // 64 bits: enough to find a line by, short enough to read out on the telephone.
         let random = entropy.bytes::<8>().unwrap_or_default();
         self.request_id = hex(&random);
@@ -142,8 +165,8 @@ impl RequestContext {
     pub(super) fn end(&mut self) {
         self.outstanding = None;
         self.in_flight = None;
-        if let Some(deadline) = self.deadline.take().filter(|_| self.is_http1) {
-            deadline.request_is_over();
+        if let Some(screening) = self.screening.take() {
+            screening.is_over();
         }
     }
 }

@@ -14,7 +14,7 @@ use http::{Method, StatusCode};
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
-use pingora::protocols::http::v2::server::H2Options;
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::{HttpProxy, Session};
 use pingora::server::ShutdownWatch;
 use tokio::sync::Notify;
@@ -23,15 +23,27 @@ use tokio::time::sleep;
 use super::Proxy;
 use super::context::RequestContext;
 use crate::clock::Clock;
+use crate::config::ListenerLimits;
 
 /// The proxy, whose work on one request can be ended from within. Pingora has no place of its own where a request that waits for
 /// its target could be told to stop; with HTTP/2 its connection has to go on for the others.
-pub struct EndingProxy(Arc<HttpProxy<Proxy>>);
+pub struct EndingProxy {
+    proxy: Arc<HttpProxy<Proxy>>,
+    server_options: HttpServerOptions,
+    h2_options: H2Options,
+}
 
 impl EndingProxy {
+    /// For one listener.
     #[must_use]
-    pub fn new(proxy: HttpProxy<Proxy>) -> Self {
-        Self(Arc::new(proxy))
+    pub fn new(proxy: Arc<HttpProxy<Proxy>>, limits: &ListenerLimits) -> Self {
+        let mut server_options = HttpServerOptions::default();
+        server_options.h2_idle_timeout = Some(limits.idle_timeout);
+        let mut h2_options = default_h2_options();
+        h2_options.max_concurrent_streams(limits.http2.concurrent_streams);
+        h2_options.max_header_list_size(u32::try_from(limits.head.bytes).unwrap_or(u32::MAX));
+        h2_options.data_frame_budget(SMALL_FRAMES);
+        Self { proxy, server_options, h2_options }
     }
 }
 
@@ -39,7 +51,7 @@ impl EndingProxy {
 impl HttpServerApp for EndingProxy {
     async fn process_new_http(self: &Arc<Self>, session: ServerSession, shutdown: &ShutdownWatch) -> Option<ReusedHttpStream> {
         let ending = Arc::<Ending>::default();
-        let work = ENDING.scope(ending.clone(), self.0.process_new_http(session, shutdown));
+        let work = ENDING.scope(ending.clone(), self.proxy.process_new_http(session, shutdown));
         tokio::select! {
             biased;
             done = work => done,
@@ -49,15 +61,15 @@ impl HttpServerApp for EndingProxy {
     }
 
     fn h2_options(&self) -> Option<H2Options> {
-        self.0.h2_options()
+        Some(self.h2_options.clone())
     }
 
     fn server_options(&self) -> Option<&HttpServerOptions> {
-        HttpServerApp::server_options(&*self.0)
+        Some(&self.server_options)
     }
 
     async fn http_cleanup(&self) {
-        self.0.http_cleanup().await;
+        self.proxy.http_cleanup().await;
     }
 }
 
@@ -145,3 +157,6 @@ fn may_be_endless(method: &Method, response: &ResponseHeader) -> bool {
 
 /// The end comes within five seconds of that of the session; this leaves room for a machine under load.
 const INTERVAL: Duration = Duration::from_secs(2);
+/// What small DATA frames that wait to be read may cost a connection, in bytes beyond what they carry. The library's own limit ends a
+/// connection, with every call on it, after about a hundred messages of a gRPC stream that arrive at once.
+const SMALL_FRAMES: usize = 1024 * 1024;

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use http::header::{CONNECTION, COOKIE, HOST, SERVER, SET_COOKIE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, SERVER, SET_COOKIE, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::ErrorType::{HTTPStatus, InternalError, InvalidHTTPHeader};
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -119,10 +119,58 @@ pub(super) fn prepare(original: &RequestHeader, upstream: &mut RequestHeader, co
     if let Some(form) = &forward.resent {
         forms::describe(form, upstream)?;
     }
+    frame(upstream, context)?;
     if let Some(identity) = &forward.identity {
         for (name, value) in &identity.headers {
             upstream.insert_header(name.clone(), value.clone())?;
         }
+    }
+    Ok(())
+}
+
+/// The body's length in one form; and content that a method does not have is the last thing on its connection: a target that does not read
+/// it takes it for the next request (threat D11).
+fn frame(upstream: &mut RequestHeader, context: &RequestContext) -> Result<()> {
+    if let Some(length) = upstream.headers.get(CONTENT_LENGTH).and_then(canonical_length) {
+        upstream.insert_header(CONTENT_LENGTH, length)?;
+    }
+    let without_body = matches!(upstream.method, Method::GET | Method::HEAD);
+    let has_body = upstream.headers.get(CONTENT_LENGTH).map_or_else(
+        || upstream.headers.contains_key(TRANSFER_ENCODING) || context.has_body_without_length,
+        |length| length.as_bytes() != b"0",
+    );
+    let is_http1 = context.forward.as_ref().is_some_and(|forward| forward.target_group.protocol_version == ProtocolVersion::Http1);
+    if without_body && has_body && is_http1 && !upstream.headers.contains_key(UPGRADE) {
+        upstream.insert_header(CONNECTION, HeaderValue::from_static("close"))?;
+    }
+    Ok(())
+}
+
+/// `005`, `5, 5` (pingora has made sure that they are the same) and `+5`, if it lets that pass: one number. `None` where it is that already.
+fn canonical_length(value: &HeaderValue) -> Option<HeaderValue> {
+    let octets = value.as_bytes();
+    let is_canonical = octets.iter().all(u8::is_ascii_digit) && (octets.len() == 1 || octets.first() != Some(&b'0'));
+    if is_canonical {
+        return None;
+    }
+    let first = octets.split(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
+    let length = std::str::from_utf8(first).ok()?.parse::<u64>().ok()?;
+    Some(HeaderValue::from(length))
+}
+
+/// One length, or chunks and nothing else. Lists are what the next program may read in another way.
+fn unify_framing(response: &mut ResponseHeader) -> Result<()> {
+    let odd_coding = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    let mut codings = response.headers.get_all(TRANSFER_ENCODING).iter();
+    if codings.next().is_some_and(odd_coding) || codings.next().is_some() {
+        return Err(Error::explain(InvalidHTTPHeader, "a transfer coding other than chunked").into_up());
+    }
+    let mut lengths = response.headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return Ok(()) };
+    let canonical = canonical_length(first);
+    if canonical.is_some() || lengths.next().is_some() {
+        let one = canonical.unwrap_or_else(|| first.clone());
+        response.insert_header(CONTENT_LENGTH, one)?;
     }
     Ok(())
 }
@@ -137,6 +185,7 @@ pub(super) fn inspect_response(
     if response.status.as_u16() == 101 && !session.is_upgrade_req() {
         return Err(Error::explain(InvalidHTTPHeader, "a 101 that nobody asked for").into_up());
     }
+    unify_framing(response)?;
     if !response.status.is_informational() || response.status.as_u16() == 101 {
         context.target_status = Some(response.status.as_u16());
         context.target_time = context.target_started.map(|started| started.elapsed());

@@ -81,6 +81,7 @@ fn make(sent: Sent, context: &mut RequestContext, finished_at: u64) -> Entry {
         server_name: tls.and_then(|tls| tls.server_name.clone()),
         trace_id: context.trace_id.as_ref().and_then(|value| value.to_str().ok()).map(str::to_owned),
         request_id: context.request_id.clone(),
+        oddity: context.note.oddity,
         record,
     }
 }

@@ -19,6 +19,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderMap;
+use pingora::ErrorType::HTTPStatus;
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, HttpPeer};
@@ -124,6 +125,9 @@ impl ProxyHttp for Proxy {
         end_of_stream: bool,
         context: &mut RequestContext,
     ) -> Result<()> {
+        if reading::count_body(body.as_ref(), context).is_err() {
+            return Err(Error::explain(HTTPStatus(413), "the body is larger than limits.body_bytes").into_down());
+        }
         if let Some(form) = context.resent() {
             forms::replace(form, body, end_of_stream);
         }

@@ -2,28 +2,35 @@
 
 use std::time::Duration;
 
-use bytes::BytesMut;
-use http::header::{CONTENT_LENGTH, EXPECT, HOST};
-use http::{HeaderMap, Method, Version};
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST};
+use http::{HeaderMap, HeaderValue, Method, Version};
+use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use tokio::time::timeout;
 
 use super::context::RequestContext;
 use crate::gateway::{Body, Gateway, ListenerRules, Reply, Visitor, for_malformed};
 use crate::identity_headers::{ForwardedFor, trace_id};
-use crate::message::{Authority, ConnectionInfo, MAX_HEADER_BYTES, Malformed, RequestTarget, RequestView, inspect_head};
+use crate::message::head::HeadLimits;
+use crate::message::{Authority, ConnectionInfo, Malformed, RequestTarget, RequestView};
 use crate::secret::Entropy;
 
 /// Normalises method, host and target into the context, or says why that cannot be done.
 pub(super) fn read(session: &Session, context: &mut RequestContext, entropy: &Entropy) -> Result<(), Malformed> {
     let header = session.req_header();
-    if let Some(http1) = session.as_http1() {
-        inspect_head(&http1.get_headers_raw_bytes())?;
-    } else if header.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum::<usize>() > MAX_HEADER_BYTES {
-        return Err(Malformed::HeaderTooLarge);
+    if let Some(malformed) = context.note.refused {
+        return Err(malformed);
+    }
+    if session.is_http2() {
+        limit_head(header, &context.limits.head)?;
     }
     if matches!(header.method, Method::TRACE | Method::CONNECT) {
         return Err(Malformed::Method);
+    }
+    limit_body(&header.headers, context.limits.body_bytes)?;
+    if header.version != Version::HTTP_10 && header.headers.get_all(EXPECT).iter().any(|value| !is_continue(value)) {
+        return Err(Malformed::Expectation);
     }
     let raw = header.raw_path();
     let (named, raw) = split_absolute(raw)?;
@@ -36,6 +43,33 @@ pub(super) fn read(session: &Session, context: &mut RequestContext, entropy: &En
     context.forwarded = Some(ForwardedFor::read(&header.headers, connection.peer, listener.scheme, port, &listener.forwarded));
     context.trace_id = Some(trace_id(&header.headers, context.created_at, entropy.bytes().unwrap_or_default()));
     Ok(())
+}
+
+/// What the screen has done for HTTP/1.1. Crumbs of cookies are one field each (RFC 9113 §8.2.3).
+fn limit_head(header: &RequestHeader, limits: &HeadLimits) -> Result<(), Malformed> {
+    if header.raw_path().len() > limits.target {
+        return Err(Malformed::TargetTooLong);
+    }
+    let octets: usize = header.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+    let cookies = header.headers.get_all(COOKIE).iter().count().saturating_sub(1);
+    if octets > limits.bytes || header.headers.len() - cookies > limits.fields { Err(Malformed::HeaderTooLarge) } else { Ok(()) }
+}
+
+/// What is announced. What comes without a length is counted (`count_body`).
+fn limit_body(headers: &HeaderMap, limit: u64) -> Result<(), Malformed> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if limit > 0 && announced.is_some_and(|length| length > limit) { Err(Malformed::BodyTooLarge) } else { Ok(()) }
+}
+
+/// One more piece of the body; an error when there has been too much.
+pub(super) fn count_body(piece: Option<&Bytes>, context: &mut RequestContext) -> Result<(), Malformed> {
+    context.received += piece.map_or(0, |piece| piece.len() as u64);
+    let limit = context.limits.body_bytes;
+    if limit > 0 && context.received > limit { Err(Malformed::BodyTooLarge) } else { Ok(()) }
+}
+
+fn is_continue(value: &HeaderValue) -> bool {
+    value.as_bytes().eq_ignore_ascii_case(b"100-continue")
 }
 
 /// An absolute-form target (RFC 9112 §3.2.2) is accepted when it names the same host; its path is what counts.
@@ -108,7 +142,7 @@ pub(super) async fn body(session: &mut Session, limit: usize) -> Body {
     if announced.is_some_and(|length| length > limit) {
         return Body::TooLarge;
     }
-    let waits = headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    let waits = headers.get(EXPECT).is_some_and(is_continue);
     timeout(BODY_TIMEOUT, read_body(session, limit, announced, waits)).await.unwrap_or(Body::Broken)
 }
 

@@ -55,7 +55,10 @@ pub(super) fn set<'h>(header: &mut ResponseHeader, headers: impl Iterator<Item =
 
 /// A target failed, or the client did. Once the target's answer has begun, all that is left is to end the connection.
 pub(super) async fn target_failed(session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
+    let fault = context.screening.as_ref().and_then(|screening| screening.fault());
     let verdict = match (error.etype(), error.esource()) {
+        (HTTPStatus(413), ErrorSource::Downstream) => for_malformed(Malformed::BodyTooLarge),
+        (ReadError, ErrorSource::Downstream) if let Some(fault) = fault => for_malformed(fault),
         (ReadError | WriteError | ConnectionClosed | ReadTimedout | WriteTimedout | H2Error, ErrorSource::Downstream) => {
             return client_failed(session, context);
         }

@@ -2,6 +2,7 @@
 
 use super::Entry;
 use super::entry::timestamp;
+use crate::message::head::Oddity;
 
 impl Entry {
     /// 33 fields up to `request_transform_status`.
@@ -44,8 +45,8 @@ impl Entry {
             quoted(record.error_reason.and_then(aws_reason)),
             quoted(self.target.as_deref()),
             quoted(target_status.as_deref()),
-            quoted(None),
-            quoted(None),
+            quoted(self.oddity.map(|oddity| oddity.tier().as_str())),
+            quoted(self.oddity.map(Oddity::as_str)),
             format!("TID_{:0>32}", self.request_id),
             quoted(self.transformed_host.as_deref()),
             quoted(self.transformed_uri.as_deref()),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::gateway::Record;
+use crate::message::head::Oddity;
 
 /// Everything that is known once the answer has been sent.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub struct Entry {
     pub server_name: Option<String>,
     pub trace_id: Option<String>,
     pub request_id: String,
+    /// What could be read in another way.
+    pub oddity: Option<Oddity>,
 }
 
 impl Entry {
@@ -76,6 +79,8 @@ impl Entry {
             error_reason: dash(record.error_reason),
             target_port_list: dash(self.target.as_deref()),
             target_status_code_list: self.target_status.map_or(NumberOrDash::Dash("-"), NumberOrDash::Number),
+            classification: dash(self.oddity.map(|oddity| oddity.tier().as_str())),
+            classification_reason: dash(self.oddity.map(Oddity::as_str)),
             transformed_host: dash(self.transformed_host.as_deref()),
             transformed_uri: dash(self.transformed_uri.as_deref()),
             request_transform_status: dash(record.transform_status),
@@ -134,6 +139,8 @@ struct Line<'a, Target: Serialize, Rule: Serialize> {
     error_reason: &'a str,
     target_port_list: &'a str,
     target_status_code_list: Target,
+    classification: &'a str,
+    classification_reason: &'a str,
     transformed_host: &'a str,
     transformed_uri: &'a str,
     request_transform_status: &'a str,

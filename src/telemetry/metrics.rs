@@ -28,6 +28,8 @@ pub struct Metrics {
     jwks_fetched_at: GaugeVec,
     jwks_age: GaugeVec,
     pub active_connections: IntGauge,
+    pub refused_connections: IntCounter,
+    odd_requests: IntCounterVec,
     connect_errors: IntCounterVec,
     healthy_targets: IntGaugeVec,
     certificate_expiry: GaugeVec,
@@ -68,6 +70,9 @@ impl Metrics {
         registry.register(Box::new(sessions_revoked.clone()))?;
         let active_connections = IntGauge::new("active_connections", "Connections from clients")?;
         registry.register(Box::new(active_connections.clone()))?;
+        let refused_connections =
+            IntCounter::new("refused_connections_total", "Connections that were closed because their address had too many")?;
+        registry.register(Box::new(refused_connections.clone()))?;
         let healthy_targets = IntGaugeVec::new(Opts::new("healthy_targets", "Targets that may receive requests"), &["target_group"])?;
         registry.register(Box::new(healthy_targets.clone()))?;
         let dropped_log_lines = Gauge::new("access_log_dropped_lines", "Access log lines that could not be written")?;
@@ -98,6 +103,12 @@ impl Metrics {
             jwks_fetched_at: gauges("jwks_fetched_timestamp_seconds", "When the key set in use was fetched", &["identity_provider"])?,
             jwks_age: gauges("jwks_age_seconds", "Age of the key set in use", &["identity_provider"])?,
             active_connections,
+            refused_connections,
+            odd_requests: counters(
+                "desync_requests_total",
+                "Requests that could be read in two ways, or nearly",
+                &["listener", "classification", "reason"],
+            )?,
             connect_errors: counters("upstream_connect_errors_total", "Connections to targets that failed", &["target_group"])?,
             healthy_targets,
             certificate_expiry: gauges("certificate_expiry_timestamp_seconds", "When a certificate expires", &["certificate"])?,
@@ -125,6 +136,9 @@ impl Metrics {
         let rule = record.rule.as_deref().unwrap_or("none");
         self.requests.with_label_values(&[entry.listener.as_str(), rule, class]).inc();
         self.request_duration.observe(entry.elapsed.as_secs_f64());
+        if let Some(oddity) = entry.oddity {
+            self.odd_requests.with_label_values(&[entry.listener.as_str(), oddity.tier().as_str(), oddity.as_str()]).inc();
+        }
         for (counter, event) in [(&self.jwt_validation, record.token), (&self.logout_tokens, record.logout_token)] {
             let (result, reason) = match event {
                 Some(TokenEvent::Success) => ("success", ""),

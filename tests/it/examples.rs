@@ -167,7 +167,7 @@ fn schema_in_the_repository_is_what_the_program_prints() {
 }
 
 /// Headings of docs/configuration.md and the definition of the schema whose keys stand below them. `None`: the root.
-const SECTIONS: [(&str, Option<&str>); 36] = [
+const SECTIONS: [(&str, Option<&str>); 37] = [
     ("## Top level", None),
     ("## `listeners[]`", Some("Listener")),
     ("### `certificates[]`", Some("Certificate")),
@@ -175,6 +175,7 @@ const SECTIONS: [(&str, Option<&str>); 36] = [
     ("### `mutual_authentication`", Some("MutualAuthentication")),
     ("### `response_headers`", Some("ResponseHeaders")),
     ("### `limits`", Some("Limits")),
+    ("### `http2`", Some("Http2Limits")),
     ("### `rules[]`", Some("Rule")),
     ("### Conditions", Some("Condition")),
     ("## Actions", Some("Action")),

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -12,15 +11,17 @@ use super::certificates::{self, ServerCertificate};
 use super::conditions;
 use super::context::Context;
 use super::doubts;
+use super::limits::{self, ListenerLimits};
 use super::mutual_authentication::{self, ClientAuthentication};
 use super::references::{Place, References};
 use super::response_headers;
 use super::transforms;
-use crate::config::raw::{self, Listener, MinimumVersion, Protocol};
-use crate::config::reader::{Located, Seconds};
-use crate::gateway::{HostNames, ListenerRules, PerAddress};
+use crate::config::raw::{self, DesyncMitigationMode, Listener, MinimumVersion, Protocol};
+use crate::config::reader::Located;
+use crate::gateway::{HostNames, ListenerRules};
 use crate::identity_headers::{ForwardedForMode, ForwardedSettings};
 use crate::message::Scheme;
+use crate::message::head::DesyncMitigation;
 use crate::rules::{Rule, RuleTable};
 
 /// What the listener itself needs; its rules are in the gateway at the same position.
@@ -34,21 +35,10 @@ pub struct ListenerSettings {
     pub client_authentication: Option<ClientAuthentication>,
     /// Whether targets are told version and cipher suite.
     pub tells_tls: bool,
+    pub desync_mitigation: DesyncMitigation,
     pub limits: ListenerLimits,
-}
-
-/// Limits of a listener.
-#[derive(Debug, Clone, Copy)]
-pub struct ListenerLimits {
-    pub connections: usize,
-    pub handshake_timeout: Duration,
-    pub header_timeout: Duration,
-}
-
-impl Default for ListenerLimits {
-    fn default() -> Self {
-        Self { connections: 10_000, handshake_timeout: Duration::from_secs(10), header_timeout: Duration::from_secs(15) }
-    }
+    /// Whose connections are not counted for one address.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 pub(super) fn compile(
@@ -78,7 +68,9 @@ pub(super) fn compile(
         .map(|(listener, certificates)| {
             let settings = settings(context, listener, &certificates);
             let rules = rules(context, listener, &certificates, &secure_names, references);
-            Some((rules?, ListenerSettings { certificates, ..settings? }))
+            let rules = rules?;
+            let trusted_proxies = rules.forwarded.trusted_proxies.clone();
+            Some((rules, ListenerSettings { certificates, trusted_proxies, ..settings? }))
         })
         .collect();
     compiled.into_iter().collect()
@@ -102,21 +94,6 @@ fn settings(context: &mut Context<'_>, raw: &Listener, certificates: &[ServerCer
         Protocol::Https | Protocol::Http => {}
     }
     let _ = certificates;
-    let default = ListenerLimits::default();
-    let limits = raw.limits.as_ref();
-    let mut positive = |at: Option<&Located<Seconds>>, default: Duration| {
-        if let Some(at) = at.filter(|at| at.value.0.is_zero()) {
-            context.error(at, "must be at least 1s");
-        }
-        at.map_or(default, |at| at.value.0)
-    };
-    let handshake_timeout = positive(limits.and_then(|limits| limits.handshake_timeout.as_ref()), default.handshake_timeout);
-    let header_timeout = positive(limits.and_then(|limits| limits.header_timeout.as_ref()), default.header_timeout);
-    let connections = limits.and_then(|limits| limits.connections.as_ref());
-    if let Some(at) = connections.filter(|at| at.value == 0) {
-        context.error(at, "must be at least 1");
-    }
-    let connections = connections.map_or(default.connections, |at| at.value as usize);
     let tls13_only = raw.security_policy.as_ref().and_then(|policy| policy.minimum_version) == Some(MinimumVersion::Tls13);
     let client_authentication = mutual_authentication::compile(context, raw.mutual_authentication.as_ref(), protocol(raw));
     Some(ListenerSettings {
@@ -125,7 +102,9 @@ fn settings(context: &mut Context<'_>, raw: &Listener, certificates: &[ServerCer
         tls13_only,
         client_authentication: client_authentication?,
         tells_tls: raw.tls_version_and_cipher_suite_headers.unwrap_or(false),
-        limits: ListenerLimits { connections, handshake_timeout, header_timeout },
+        desync_mitigation: desync_mitigation(raw),
+        limits: limits::compile(context, raw),
+        trusted_proxies: Vec::new(),
     })
 }
 
@@ -170,7 +149,7 @@ fn rules(
     doubts::voice(context, raw, &table, &hosts);
     let (name, response_headers) = (raw.address.value.clone(), response_headers?);
     let forwarded = ForwardedSettings { mode: mode(raw), client_port: tells_ports(context, raw), trusted_proxies };
-    let per_address = per_address(context, raw);
+    let per_address = limits::per_address(context, raw);
     sound.then(|| ListenerRules { name, scheme, hosts, forwarded, rules: table, response_headers, port, per_address })
 }
 
@@ -190,24 +169,13 @@ fn tells_ports(context: &mut Context<'_>, raw: &Listener) -> bool {
     true
 }
 
-fn per_address(context: &mut Context<'_>, raw: &Listener) -> PerAddress {
-    let mut limit = |at: Option<&Located<u32>>, default: u32| {
-        if let Some(at) = at.filter(|at| at.value == 0) {
-            context.error(at, "must be at least 1");
-        }
-        at.map_or(default, |at| at.value)
-    };
-    let limits = raw.limits.as_ref();
-    PerAddress {
-        sign_ins: limit(limits.and_then(|limits| limits.sign_ins_per_address.as_ref()), SIGN_INS_PER_ADDRESS),
-        failures: limit(limits.and_then(|limits| limits.failures_per_address.as_ref()), FAILURES_PER_ADDRESS),
+fn desync_mitigation(raw: &Listener) -> DesyncMitigation {
+    match raw.desync_mitigation_mode {
+        Some(DesyncMitigationMode::Monitor) => DesyncMitigation::Monitor,
+        None | Some(DesyncMitigationMode::Defensive) => DesyncMitigation::Defensive,
+        Some(DesyncMitigationMode::Strictest) => DesyncMitigation::Strictest,
     }
 }
-
-/// A thousand a second: a flood, and neither an office behind one address nor a load test. Where a balancer hides the addresses behind
-/// it, everybody has this one.
-const SIGN_INS_PER_ADDRESS: u32 = 60_000;
-const FAILURES_PER_ADDRESS: u32 = 60_000;
 
 /// `seen` maps each priority to the line where it stands first.
 fn check_priority(context: &mut Context<'_>, priority: &Located<u32>, seen: &mut HashMap<u32, usize>) {

@@ -9,6 +9,7 @@ mod conditions;
 mod context;
 mod doubts;
 mod issuers;
+mod limits;
 mod listeners;
 mod mutual_authentication;
 mod places;
@@ -31,7 +32,8 @@ use std::time::Duration;
 pub use authenticate::OWN_PARAMETERS;
 pub use certificates::ServerCertificate;
 pub(super) use context::Context;
-pub use listeners::{ListenerLimits, ListenerSettings};
+pub use limits::ListenerLimits;
+pub use listeners::ListenerSettings;
 pub use mutual_authentication::ClientAuthentication;
 pub use settings::{AccessLogSettings, AdminSettings, LogSettings};
 

@@ -2,6 +2,7 @@
 
 mod actions;
 pub(super) mod identity_provider_file;
+mod limits;
 pub(super) mod policy_tests;
 mod providers;
 mod response_headers;
@@ -16,6 +17,7 @@ pub(super) use actions::{
     Action, ActionKind, Authenticate, Authorize, AuthorizeMode, Condition, FixedResponse, Forward, HttpHeader, OnUnauthenticatedRequest,
     QueryPair, Redirect, RedirectStatus,
 };
+pub(super) use limits::{Http2Limits, Limits};
 pub(super) use providers::{AssertionAudience, IdentityProvider, ProviderType, PushedRequests, TokenEndpointAuthMethod};
 pub(super) use response_headers::ResponseHeaders;
 pub(super) use schema::schema;
@@ -84,7 +86,9 @@ section! {
         x_forwarded_for_client_port: Option<Located<bool>>,
         /// What answers say beside what targets say, or in its place. Nothing unless given.
         response_headers: Option<ResponseHeaders>,
-        /// Limits on connections and on slow clients.
+        /// What becomes of a request that could be read in two ways. Default defensive.
+        desync_mitigation_mode: Option<DesyncMitigationMode>,
+        /// Limits on connections, requests and slow clients.
         limits: Option<Limits>,
         /// Evaluated by priority, lowest first.
         rules: Vec<Rule>,
@@ -101,6 +105,11 @@ words! {
 words! {
     /// append: the peer comes after what a trusted proxy says; preserve: that stays as it is; remove: targets get none.
     pub enum ForwardedFor { Append = "append", Preserve = "preserve", Remove = "remove" }
+}
+
+words! {
+    /// monitor: what can be given one meaning passes with that; defensive: it is refused; strictest: so is whatever is uncommon.
+    pub enum DesyncMitigationMode { Monitor = "monitor", Defensive = "defensive", Strictest = "strictest" }
 }
 
 section! {
@@ -145,22 +154,6 @@ section! {
 words! {
     /// off: nobody is asked; passthrough: the target judges what is shown; verify: nobody comes in without a good one.
     pub enum MutualAuthenticationMode { Off = "off", Passthrough = "passthrough", Verify = "verify" }
-}
-
-section! {
-    /// Limits of a listener.
-    pub struct Limits {
-        /// Connections at a time; more wait in the kernel. Default 10000.
-        connections: Option<Located<u32>>,
-        /// For a TLS handshake. Default 10s.
-        handshake_timeout: Option<Located<Seconds>>,
-        /// From the first byte of a request to the end of its header. Default 15s.
-        header_timeout: Option<Located<Seconds>>,
-        /// Sign-ins that one address (one /64 of version 6) may begin in a minute. Default 60000.
-        sign_ins_per_address: Option<Located<u32>>,
-        /// Sign-ins and bearer tokens of one address that may be refused in a minute. Default 60000.
-        failures_per_address: Option<Located<u32>>,
-    }
 }
 
 section! {

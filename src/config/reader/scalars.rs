@@ -62,7 +62,7 @@ macro_rules! whole_number {
         }
     )*};
 }
-whole_number!(u16, u32);
+whole_number!(u16, u32, u64);
 
 /// A duration of the file: `90s`, `15m`, `12h`, `7d`, or whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

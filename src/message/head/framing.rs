@@ -1,0 +1,116 @@
+//! What a head says of the length of its body (RFC 9112 §6).
+
+use super::Oddity;
+
+/// What follows the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyLength {
+    None,
+    Octets(u64),
+    Chunked,
+}
+
+/// Collected from `Content-Length` and `Transfer-Encoding`, also from fields that a lenient program takes for one of them.
+#[derive(Debug, Default)]
+pub(super) struct Framing {
+    length: Option<u64>,
+    chunked: bool,
+    encodings: u32,
+    lengths: u32,
+    bad_length: bool,
+    different_lengths: bool,
+    bad_encoding: bool,
+    chunked_twice: bool,
+}
+
+impl Framing {
+    /// Takes one field; `true` if it only repeats what another has said.
+    pub(super) fn read(&mut self, name: &[u8], value: &[u8]) -> bool {
+        let value = value.trim_ascii();
+        if is_about_length(name) {
+            self.lengths += 1;
+            let Some(length) = octets(value) else {
+                self.bad_length = true;
+                return false;
+            };
+            let before = self.length.replace(length);
+            self.different_lengths |= before.is_some_and(|before| before != length);
+            return before == Some(length);
+        }
+        self.encodings += 1;
+        if value.eq_ignore_ascii_case(b"chunked") {
+            self.chunked_twice |= self.chunked;
+            self.chunked = true;
+            return false;
+        }
+        let chunked = |coding: &&[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"chunked");
+        self.chunked_twice |= value.split(|byte| *byte == b',').filter(chunked).count() > 1;
+        self.bad_encoding = true;
+        false
+    }
+
+    /// `without_body`: the method is one whose content has no meaning (RFC 9110 §9.3.1).
+    pub(super) fn oddities(&self, without_body: bool, is_http10: bool) -> impl Iterator<Item = Oddity> {
+        let undefined = without_body || is_http10;
+        let length = self.length.unwrap_or_default();
+        [
+            (self.chunked_twice, Oddity::MultipleTransferEncodingChunked),
+            (self.bad_encoding, Oddity::BadTransferEncoding),
+            (self.different_lengths, Oddity::MultipleContentLength),
+            (self.bad_length, Oddity::BadContentLength),
+            (self.encodings > 0 && self.lengths > 0, Oddity::BothTeClPresent),
+            (self.lengths > 1 && !self.different_lengths, Oddity::DuplicateContentLength),
+            (self.encodings > 0 && undefined, Oddity::UndefinedTransferEncodingSemantics),
+            (without_body && self.lengths > 0 && length > 0, Oddity::UndefinedContentLengthSemantics),
+            (without_body && self.lengths > 0 && length == 0, Oddity::GetHeadZeroContentLength),
+        ]
+        .into_iter()
+        .filter_map(|(is_so, oddity)| is_so.then_some(oddity))
+    }
+
+    pub(super) fn length(&self) -> BodyLength {
+        match self.length {
+            _ if self.chunked => BodyLength::Chunked,
+            None | Some(0) => BodyLength::None,
+            Some(length) => BodyLength::Octets(length),
+        }
+    }
+}
+
+/// Digits and nothing else, and few enough for every program's integer.
+fn octets(value: &[u8]) -> Option<u64> {
+    let are_digits = !value.is_empty() && value.len() <= MOST_DIGITS && value.iter().all(u8::is_ascii_digit);
+    are_digits.then(|| value.iter().fold(0, |length, digit| length * 10 + u64::from(digit - b'0')))
+}
+
+fn is_about_length(name: &[u8]) -> bool {
+    name.iter().any(|byte| byte.eq_ignore_ascii_case(&b'l'))
+}
+
+/// One of the two names.
+pub(super) fn names_framing(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"content-length") || name.eq_ignore_ascii_case(b"transfer-encoding")
+}
+
+/// A name that some program takes for one of the two: with another hyphen or several, with blanks or letters that look alike.
+pub(super) fn resembles_framing(name: &[u8]) -> bool {
+    // The usual case: other letters altogether.
+    if !(12..=40).contains(&name.len()) {
+        return false;
+    }
+    let letters: Vec<u8> = name.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
+    let replaced = name.iter().filter(|byte| **byte >= 0x80).count();
+    [&b"contentlength"[..], b"transferencoding"].into_iter().any(|wanted| {
+        // Each letter from beyond ASCII may stand for one.
+        letters.len() + replaced >= wanted.len() && wanted.len() - letters.len().min(wanted.len()) <= replaced && is_within(&letters, wanted)
+    })
+}
+
+/// `letters` come in this order in `wanted`.
+fn is_within(letters: &[u8], wanted: &[u8]) -> bool {
+    let mut rest = wanted.iter();
+    letters.iter().all(|letter| rest.any(|other| other == letter))
+}
+
+/// Below 2⁶⁰.
+const MOST_DIGITS: usize = 18;
