@@ -33,13 +33,12 @@ fn d08_chunk_that_two_programs_read_differently_never_hides_a_request() {
         let mut wire = connect(world.gateway.port);
         let _ = wire.send(request.as_bytes());
         wire.read_timeout(Duration::from_secs(3));
-        let status = wire.response("POST").map_or(400, |response| response.status());
-        assert!(matches!(status, 200 | 400 | 413 | 502), "{variant}: {status}");
+        let response = wire.response("POST").unwrap_or_else(|error| panic!("{variant}: no answer: {error}"));
+        assert_eq!(response.status(), 400, "{variant}: {response}");
+        assert!(wire.rest().is_empty(), "{variant}: the connection goes on");
+        // The head, and what came of the body before the fault, may have gone on; nothing that was hidden has.
         for seen in world.target.since(mark) {
             assert_eq!(seen.target, "/public/x", "{variant}");
-            // An empty size line may end the body; then nothing of what follows it may arrive.
-            let whole = seen.body == b"hello" || seen.body.is_empty();
-            assert!(status != 200 || whole, "{variant}: arrived as {:?}", seen.body.escape_ascii().to_string());
         }
     }
 }
@@ -86,7 +85,8 @@ fn d10_expectations_are_met_or_refused_without_losing_step() {
             wire.send(b"hello").unwrap();
             wire.read_timeout(Duration::from_secs(5));
             let status = wire.response("POST").map_or(400, |response| response.status());
-            assert!(matches!(status, 200 | 400 | 401 | 417), "{expect:?} to {path}: {status}");
+            let is_known = expect.eq_ignore_ascii_case("100-continue");
+            assert!(if is_known { matches!(status, 200 | 401) } else { status == 417 }, "{expect:?} to {path}: {status}");
             let seen = world.target.since(mark);
             assert!(seen.iter().all(|request| request.target == path && request.body == b"hello"), "{expect:?} to {path}");
             if path == "/private/x" {
@@ -109,8 +109,8 @@ fn s16_heads_that_are_too_large_are_refused() {
     ] {
         let mark = world.target.count();
         let request = format!("GET /public HTTP/1.1\r\n{host}\r\n{fields}\r\n\r\n");
-        let status = raw(&world.gateway, request).map_or(431, |response| response.status());
-        assert!(matches!(status, 400 | 431), "{variant}: {status}");
+        let response = raw(&world.gateway, request).expect("an answer that says what was too much");
+        assert_eq!(response.status(), 431, "{variant}: {response}");
         no_bypass(&world, mark, None, variant);
     }
     assert_eq!(world.browser().get("/public").status(), 200);

@@ -44,6 +44,7 @@ fn read(events: &mut impl Iterator<Item = Event<'static>>) -> Option<Value> {
 struct Case {
     name: String,
     tier: String,
+    reason: String,
     method: String,
     uri: String,
     headers: Vec<(String, String)>,
@@ -78,6 +79,7 @@ impl Case {
         Self {
             name: text(&case["name"]),
             tier: text(&case["expected"]["tier"]),
+            reason: text(&case["expected"]["reason"]),
             method: text(&case["method"]),
             uri: text(&case["uri"]),
             headers,
@@ -144,6 +146,26 @@ fn d01_cases_of_http_desync_guardian_are_refused_or_made_unambiguous() {
         }
         if case.tier == "Compliant" && (status != 200) != case.is_refused_here() {
             wrong.push(format!("{name}: a compliant request"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} cases: {wrong:#?}", wrong.len());
+}
+
+/// What the access log calls each case is what AWS's library calls it, save where a case is another one as soon as it is on a wire.
+#[test]
+fn d01_log_classifies_the_cases_as_http_desync_guardian_does() {
+    let world = World::start_with(|plan| plan.listener()["default_actions"] = json!([{"forward": "app"}]));
+    let mut wrong = Vec::new();
+    for case in cases(&world) {
+        let lines = world.gateway.access_lines().len();
+        case.exchange(&world);
+        let line = world.gateway.access_lines_with(lines + 1, |_| true).pop().unwrap_or_default();
+        let said = (line["classification"].as_str().unwrap_or_default(), line["classification_reason"].as_str().unwrap_or_default());
+        let expected = if case.tier == "Compliant" { ("-", "-") } else { (case.tier.as_str(), case.reason.as_str()) };
+        // What a line break ends on the wire are two fields, or two lines, to everybody.
+        let is_cut = ["CRLF", "\\n in value is bad", "\\n in URI", "Request Smuggling in URI"].contains(&case.name.as_str());
+        if said != expected && !(is_cut && said.0 != "-") {
+            wrong.push(format!("{}: {expected:?}, and the log says {said:?}", case.name));
         }
     }
     assert!(wrong.is_empty(), "{} cases: {wrong:#?}", wrong.len());

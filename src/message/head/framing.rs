@@ -1,6 +1,6 @@
 //! What a head says of the length of its body (RFC 9112 §6).
 
-use super::Oddity;
+use super::{Oddity, Version};
 
 /// What follows the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(super) struct Framing {
     bad_length: bool,
     different_lengths: bool,
     bad_encoding: bool,
+    /// A coding that there is, beside `chunked`: we have none of them (RFC 9112 §7 lets a server have none).
+    other_coding: bool,
     chunked_twice: bool,
 }
 
@@ -43,15 +45,25 @@ impl Framing {
             self.chunked = true;
             return false;
         }
-        let chunked = |coding: &&[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"chunked");
-        self.chunked_twice |= value.split(|byte| *byte == b',').filter(chunked).count() > 1;
-        self.bad_encoding = true;
+        let codings = || value.split(|byte| *byte == b',').map(|coding| coding.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii());
+        self.chunked_twice |= codings().filter(|coding| coding.eq_ignore_ascii_case(b"chunked")).count() > 1;
+        let is_known = |coding: &[u8]| KNOWN_CODINGS.iter().any(|known| coding.eq_ignore_ascii_case(known.as_bytes()));
+        if codings().all(is_known) {
+            self.other_coding = true;
+        } else {
+            self.bad_encoding = true;
+        }
         false
     }
 
+    /// Nothing is odd about it, and it cannot be read.
+    pub(super) fn is_beyond_us(&self) -> bool {
+        self.other_coding
+    }
+
     /// `without_body`: the method is one whose content has no meaning (RFC 9110 §9.3.1).
-    pub(super) fn oddities(&self, without_body: bool, is_http10: bool) -> impl Iterator<Item = Oddity> {
-        let undefined = without_body || is_http10;
+    pub(super) fn oddities(&self, without_body: bool, version: Version) -> impl Iterator<Item = Oddity> {
+        let undefined = without_body || version != Version::Http11;
         let length = self.length.unwrap_or_default();
         [
             (self.chunked_twice, Oddity::MultipleTransferEncodingChunked),
@@ -61,7 +73,7 @@ impl Framing {
             (self.encodings > 0 && self.lengths > 0, Oddity::BothTeClPresent),
             (self.lengths > 1 && !self.different_lengths, Oddity::DuplicateContentLength),
             (self.encodings > 0 && undefined, Oddity::UndefinedTransferEncodingSemantics),
-            (without_body && self.lengths > 0 && length > 0, Oddity::UndefinedContentLengthSemantics),
+            ((without_body || version == Version::Older) && self.lengths > 0 && length > 0, Oddity::UndefinedContentLengthSemantics),
             (without_body && self.lengths > 0 && length == 0, Oddity::GetHeadZeroContentLength),
         ]
         .into_iter()
@@ -99,9 +111,9 @@ pub(super) fn resembles_framing(name: &[u8]) -> bool {
         return false;
     }
     let letters: Vec<u8> = name.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
-    let replaced = name.iter().filter(|byte| **byte >= 0x80).count();
+    let replaced = name.iter().filter(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_')).count();
     [&b"contentlength"[..], b"transferencoding"].into_iter().any(|wanted| {
-        // Each letter from beyond ASCII may stand for one.
+        // What is no letter may stand for one.
         letters.len() + replaced >= wanted.len() && wanted.len() - letters.len().min(wanted.len()) <= replaced && is_within(&letters, wanted)
     })
 }
@@ -112,5 +124,7 @@ fn is_within(letters: &[u8], wanted: &[u8]) -> bool {
     letters.iter().all(|letter| rest.any(|other| other == letter))
 }
 
+/// RFC 9112 §7, and what was registered before.
+const KNOWN_CODINGS: [&str; 7] = ["chunked", "gzip", "x-gzip", "deflate", "compress", "x-compress", "identity"];
 /// Below 2⁶⁰.
 const MOST_DIGITS: usize = 18;

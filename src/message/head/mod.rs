@@ -107,7 +107,7 @@ pub fn read(head: &[u8], mode: DesyncMitigation, limits: &HeadLimits) -> Result<
             kept = kept.end + length..kept.end + length;
         }
     }
-    reader.body(&request)?;
+    reader.body(&request);
     if let Some(malformed) = reader.malformed {
         return Err(Refusal { malformed, oddity: reader.oddity });
     }
@@ -132,16 +132,28 @@ struct Reader {
 struct RequestLine<'a> {
     method: &'a [u8],
     target: &'a [u8],
-    is_http10: bool,
+    version: Version,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Http11,
+    Http10,
+    /// HTTP/0.9, which says nothing, and whatever is no version of HTTP/1.
+    Older,
 }
 
 impl RequestLine<'_> {
     fn with(&self, fields: &[u8]) -> Vec<u8> {
-        let version: &[u8] = if self.is_http10 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" };
+        let version: &[u8] = if self.version == Version::Http10 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" };
         let mut head = [self.method, b" "].concat();
         for byte in self.target {
             match byte {
                 b' ' => head.extend_from_slice(b"%20"),
+                // In the query: in the path they are refused.
+                b'"' => head.extend_from_slice(b"%22"),
+                b'<' => head.extend_from_slice(b"%3C"),
+                b'>' => head.extend_from_slice(b"%3E"),
                 byte => head.push(*byte),
             }
         }
@@ -161,7 +173,10 @@ impl Reader {
     }
 
     fn request_line<'a>(&mut self, line: Line<'a>, longest: usize) -> Result<RequestLine<'a>, Refusal> {
-        let text = line.text;
+        let text = line.text.trim_ascii_end();
+        if text.len() < line.text.len() {
+            self.note(Oddity::NonCompliantVersion, Some(Malformed::Head));
+        }
         if !line.ends_well {
             self.note(Oddity::BadUri, Some(Malformed::Head));
         }
@@ -178,13 +193,20 @@ impl Reader {
         if method.is_empty() || method.len() > LONGEST_METHOD || !method.iter().copied().all(is_token) {
             self.note(Oddity::BadMethod, Some(Malformed::Head));
         }
-        let is_http10 = version == b"HTTP/1.0";
-        if version != b"HTTP/1.1" && !is_http10 {
-            let is_known = matches!(version, b"" | b"HTTP/0.9" | b"HTTP/1.2");
+        let (written, version) = match version {
+            b"HTTP/1.1" => (version, Version::Http11),
+            b"HTTP/1.0" => (version, Version::Http10),
+            other => (other, Version::Older),
+        };
+        if version == Version::Older {
+            let is_known = matches!(written, b"" | b"HTTP/0.9" | b"HTTP/1.2");
             self.note(if is_known { Oddity::NonCompliantVersion } else { Oddity::BadVersion }, Some(Malformed::Head));
         }
-        if target.is_empty() || target.contains(&b'#') || target.iter().any(|byte| *byte < 0x20 || *byte == 0x7f) {
-            let is_bad = target.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n' | b'#'));
+        if target.is_empty() || target.contains(&b'#') {
+            self.malformed = self.malformed.or(Some(Malformed::Head));
+        }
+        if target.iter().any(|byte| *byte < 0x20 || *byte == 0x7f) {
+            let is_bad = target.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n'));
             self.note(if is_bad { Oddity::BadUri } else { Oddity::AmbiguousUri }, Some(Malformed::Head));
         } else if target.contains(&b' ') {
             let holds_version = target.windows(6).any(|window| window == b" HTTP/");
@@ -192,7 +214,13 @@ impl Reader {
             self.note(if holds_version { Oddity::BadVersion } else { Oddity::SpaceInUri }, refused);
             self.rewritten = true;
         }
-        Ok(RequestLine { method, target, is_http10 })
+        let (path, query) = target.split_at(memchr(b'?', target).unwrap_or(target.len()));
+        if path.iter().any(|byte| matches!(byte, b'<' | b'>' | b'"' | b'`')) {
+            self.malformed = self.malformed.or(Some(Malformed::Path));
+        }
+        // Programs write these as they are, nobody means anything else by them, and the parser would refuse them.
+        self.rewritten |= memchr::memchr3(b'"', b'<', b'>', query).is_some();
+        Ok(RequestLine { method, target, version })
     }
 
     /// Takes one field; `false` if it is to be left out.
@@ -232,7 +260,7 @@ impl Reader {
     }
 
     fn keeps_odd_name(&mut self, name: &[u8], value: &[u8]) -> bool {
-        if framing::resembles_framing(name) {
+        if !name.contains(&0) && framing::resembles_framing(name) {
             self.framing.read(name, value);
             self.note(Oddity::SuspiciousHeader, Some(Malformed::Framing));
             return true;
@@ -253,6 +281,10 @@ impl Reader {
     }
 
     fn keeps_framing(&mut self, name: &[u8], value: &[u8]) -> bool {
+        if value.contains(&0) {
+            self.note(Oddity::BadHeader, Some(Malformed::Head));
+            return true;
+        }
         let repeats = self.framing.read(name, value);
         if repeats && self.monitors() {
             self.rewritten = true;
@@ -262,21 +294,23 @@ impl Reader {
     }
 
     /// What the fields say together of the body's length.
-    fn body(&mut self, request: &RequestLine<'_>) -> Result<(), Refusal> {
+    fn body(&mut self, request: &RequestLine<'_>) {
         let without_body = matches!(request.method, b"GET" | b"HEAD");
-        let oddities: Vec<Oddity> = self.framing.oddities(without_body, request.is_http10).collect();
+        let oddities: Vec<Oddity> = self.framing.oddities(without_body, request.version).collect();
         for oddity in oddities {
             let passes = match oddity {
                 Oddity::GetHeadZeroContentLength => self.mode != DesyncMitigation::Strictest,
                 Oddity::UndefinedContentLengthSemantics | Oddity::UndefinedTransferEncodingSemantics => {
-                    self.mode != DesyncMitigation::Strictest && !request.is_http10
+                    self.mode != DesyncMitigation::Strictest && request.version == Version::Http11
                 }
                 Oddity::DuplicateContentLength => self.monitors(),
                 _ => false,
             };
             self.note(oddity, (!passes).then_some(Malformed::Framing));
         }
-        Ok(())
+        if self.framing.is_beyond_us() {
+            self.malformed = self.malformed.or(Some(Malformed::Framing));
+        }
     }
 }
 

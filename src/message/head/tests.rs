@@ -30,7 +30,6 @@ fn what_two_programs_frame_differently_is_refused() {
         ("GET / HTTP/1.1\r\nX: a\0b\r\n\r\n", Oddity::BadHeader),
         ("GET / HTTP/1.1\r\nX: a\r\n b\r\n\r\n", Oddity::BadHeader),
         ("GET / HTTP/1.1\r\nX\r\n\r\n", Oddity::BadHeader),
-        ("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", Oddity::BadUri),
         ("GET /a\0b HTTP/1.1\r\nHost: a\r\n\r\n", Oddity::BadUri),
         ("GET /a\tb HTTP/1.1\r\nHost: a\r\n\r\n", Oddity::AmbiguousUri),
         ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", Oddity::NonCompliantVersion),
@@ -43,7 +42,9 @@ fn what_two_programs_frame_differently_is_refused() {
         ("POST / HTTP/1.1\r\nContent-Length: +5\r\n\r\n", Oddity::BadContentLength),
         ("POST / HTTP/1.1\r\nContent-Length:\r\n\r\n", Oddity::BadContentLength),
         ("POST / HTTP/1.1\r\nContent-Length: 9223372036854775808\r\n\r\n", Oddity::BadContentLength),
-        ("POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", Oddity::BadTransferEncoding),
+        ("POST / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n", Oddity::BadTransferEncoding),
+        ("POST / HTTP/1.1\r\nTransfer-Encoding: \r\n\r\n", Oddity::BadTransferEncoding),
+        ("GET / HTTP/1.1 \r\n\r\n", Oddity::NonCompliantVersion),
         ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", Oddity::MultipleTransferEncodingChunked),
         ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", Oddity::UndefinedTransferEncodingSemantics),
         ("POST / HTTP/1.1\r\nTransfer_Encoding: chunked\r\n\r\n", Oddity::SuspiciousHeader),
@@ -53,6 +54,17 @@ fn what_two_programs_frame_differently_is_refused() {
         for mode in [DesyncMitigation::Monitor, DesyncMitigation::Defensive, DesyncMitigation::Strictest] {
             assert_eq!(of(head, mode).unwrap_err().oddity, Some(oddity), "{head:?}");
         }
+    }
+}
+
+#[test]
+fn what_is_not_odd_and_cannot_be_served_is_refused_without_a_word_about_it() {
+    for head in [
+        "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked;q=1\r\n\r\n",
+    ] {
+        assert_eq!(of(head, DesyncMitigation::Monitor).unwrap_err().oddity, None, "{head:?}");
     }
 }
 
@@ -79,6 +91,15 @@ fn what_can_be_given_one_meaning_passes_in_that_form_where_the_operator_asks_for
             assert_eq!(of(head, mode).unwrap_err().oddity, Some(oddity), "{head:?}");
         }
     }
+}
+
+#[test]
+fn what_no_path_has_is_refused_and_in_a_query_escaped() {
+    for path in ["/<x>", "/\"x", "/`", "/>?q=1"] {
+        assert_eq!(of(&format!("GET {path} HTTP/1.1\r\n\r\n"), DesyncMitigation::Monitor), Err(Malformed::Path.into()), "{path}");
+    }
+    let read = of("GET /?q=<\"a\">&`{|} HTTP/1.1\r\nHost: a\r\n\r\n", DesyncMitigation::Strictest).unwrap();
+    assert_eq!(read.normal_form.unwrap(), b"GET /?q=%3C%22a%22%3E&`{|} HTTP/1.1\r\nHost: a\r\n\r\n");
 }
 
 #[test]

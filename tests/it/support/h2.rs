@@ -50,13 +50,49 @@ pub(crate) struct Http2 {
 
 impl Http2 {
     pub(crate) fn connect(gateway: &Gateway) -> Self {
+        // HEADER_TABLE_SIZE 0: the peer then has no dynamic table that would have to be kept here.
+        Self::connect_with(gateway, &[0, 1, 0, 0, 0, 0])
+    }
+
+    /// With settings of one's own (RFC 9113 section 6.5.1).
+    pub(crate) fn connect_with(gateway: &Gateway, settings: &[u8]) -> Self {
         let mut wire = connect_as(gateway.port, certificates().client(b"h2")).unwrap();
         wire.read_timeout(Duration::from_secs(15));
         wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
         let mut connection = Self { wire, next_stream: 1 };
-        // HEADER_TABLE_SIZE 0: the peer then has no dynamic table that would have to be kept here.
-        connection.frame(SETTINGS, 0, 0, &[0, 1, 0, 0, 0, 0]).unwrap();
+        connection.frame(SETTINGS, 0, 0, settings).unwrap();
         connection
+    }
+
+    /// A request without a body, whose answer nobody waits for.
+    pub(crate) fn open(&mut self, fields: &[(&str, &str)]) -> u32 {
+        let stream = self.next_stream;
+        self.next_stream += 2;
+        let _ = self.frame(HEADERS, END_HEADERS | END_STREAM, stream, &block(fields));
+        stream
+    }
+
+    /// Octets as they are.
+    pub(crate) fn send_octets(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.wire.send(octets)
+    }
+
+    /// Reads until the peer has ended the connection, or said that it does; `false` if it has not within the time.
+    pub(crate) fn ends_within(&mut self, limit: Duration) -> bool {
+        self.wire.read_timeout(limit);
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < limit {
+            match self.wire.exactly(9) {
+                Ok(head) => {
+                    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+                    if self.wire.exactly(length as usize).is_err() || head[3] == GOAWAY {
+                        return begun.elapsed() < limit;
+                    }
+                }
+                Err(_) => return begun.elapsed() < limit,
+            }
+        }
+        false
     }
 
     /// Fields exactly as given, pseudo-headers among them; then body and trailers. Waits for the outcome.
@@ -81,13 +117,8 @@ impl Http2 {
         Ok(())
     }
 
-    fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> io::Result<()> {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let mut bytes = length[1..].to_vec();
-        bytes.extend([kind, flags]);
-        bytes.extend(stream.to_be_bytes());
-        bytes.extend(payload);
-        self.wire.send(&bytes)
+    pub(crate) fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> io::Result<()> {
+        self.wire.send(&frame(kind, flags, stream, payload))
     }
 
     fn outcome(&mut self, stream: u32) -> Outcome {
@@ -143,8 +174,18 @@ impl Http2 {
     }
 }
 
+/// RFC 9113 section 4.1.
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut bytes = length[1..].to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
 /// Literal header fields without indexing, new names, no Huffman code.
-fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, value) in fields {
         out.push(0);
