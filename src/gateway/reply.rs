@@ -86,12 +86,9 @@ pub(super) fn page_reply(gateway: &Gateway, visitor: Visitor<'_>, status: u16, s
 pub fn for_malformed(error: Malformed) -> Verdict {
     let bad = |reason| Verdict::new(400, "bad_request", reason, &error);
     match error {
-        Malformed::Host => bad("RequestInvalidHost"),
-        Malformed::Authority => bad("RequestInvalidHost"),
-        Malformed::HostMismatch => bad("RequestInvalidHost"),
+        Malformed::Host | Malformed::Authority | Malformed::HostMismatch => bad("RequestInvalidHost"),
         Malformed::TargetForm => bad("RequestInvalidTarget"),
-        Malformed::Path => bad("RequestInvalidPath"),
-        Malformed::DotSegment => bad("RequestInvalidPath"),
+        Malformed::Path | Malformed::DotSegment => bad("RequestInvalidPath"),
         Malformed::AmbiguousPath => bad("RequestAmbiguousPath"),
         Malformed::Query => bad("RequestInvalidQuery"),
         Malformed::Head => bad("RequestInvalidHeader"),

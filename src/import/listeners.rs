@@ -32,6 +32,7 @@ impl Translation<'_> {
         let tells_tls = collected.attribute("routing.http.x_amzn_tls_version_and_cipher_suite.enabled");
         listener.tells_tls = is_https && tells_tls.contains(&"true");
         self.forwarded(&label, &mut listener);
+        self.desync_mitigation(&label, &mut listener);
         self.response_headers(raw, &label, &mut listener);
         let of_it = || collected.rules.iter().filter(|rule| listener_of(&rule.rule_arn) == raw.listener_arn);
         // An answer of AWS holds the default rule. Without it, rules that keep somebody out may be missing.
@@ -86,6 +87,20 @@ impl Translation<'_> {
         }
         let tells_ports = self.collected.attribute("routing.http.xff_client_port.enabled").contains(&"true");
         listener.tells_ports = tells_ports && listener.x_forwarded_for.is_none();
+    }
+
+    /// Of several load balancers the one that lets pass least.
+    fn desync_mitigation(&mut self, label: &str, listener: &mut Listener) {
+        let modes = self.collected.attribute("routing.http.desync_mitigation_mode");
+        listener.desync_mitigation = if modes.contains(&"strictest") {
+            Some("strictest")
+        } else {
+            (modes.contains(&"monitor") && !modes.contains(&"defensive")).then_some("monitor")
+        };
+        if listener.desync_mitigation == Some("monitor") {
+            let what = "in the mode monitor an ALB lets everything pass; here what can be given one meaning does, and nothing Severe";
+            self.notes.leave(&mut listener.comments, label, what);
+        }
     }
 
     fn response_headers(&mut self, raw: &aws::Listener, label: &str, listener: &mut Listener) {

@@ -37,6 +37,8 @@ pub(super) struct Listener {
     /// `preserve` or `remove`.
     pub(super) x_forwarded_for: Option<&'static str>,
     pub(super) tells_ports: bool,
+    /// `monitor` or `strictest`.
+    pub(super) desync_mitigation: Option<&'static str>,
     /// Keys and values of `response_headers`.
     pub(super) response_headers: Vec<(&'static str, String)>,
     pub(super) drops_server: bool,

@@ -98,6 +98,9 @@ impl Page {
         if listener.tells_ports {
             self.line(2, "x_forwarded_for_client_port: true");
         }
+        if let Some(mode) = listener.desync_mitigation {
+            self.line(2, &format!("desync_mitigation_mode: {mode}"));
+        }
         if !listener.response_headers.is_empty() || listener.drops_server {
             self.line(2, "response_headers:");
         }

@@ -284,6 +284,23 @@ fn a_file_that_is_not_what_it_should_be_is_named_with_its_fault() {
 }
 
 #[test]
+fn desync_mitigation_mode_is_carried_over() {
+    for (mode, written) in [("defensive", None), ("strictest", Some("strictest")), ("monitor", Some("monitor"))] {
+        let folder = tempfile::tempdir().unwrap();
+        let attributes = json!({"Attributes": [{"Key": "routing.http.desync_mitigation_mode", "Value": mode}]});
+        let mut files: Vec<PathBuf> = fixtures().into_iter().filter(|path| !path.ends_with("load-balancer-attributes.json")).collect();
+        files.push(folder.path().join("load-balancer-attributes.json"));
+        std::fs::write(files.last().unwrap(), attributes.to_string()).unwrap();
+        let imported = import(Path::new("."), &files);
+        let configuration = text(&imported.stdout);
+        let modes = configuration.matches(&format!("desync_mitigation_mode: {mode}\n")).count();
+        assert_eq!(modes, if written.is_some() { configuration.matches("- address: ").count() } else { 0 }, "{mode}");
+        assert_eq!(text(&imported.stderr).contains("nothing Severe"), mode == "monitor", "{mode}");
+        drop(moved(configuration));
+    }
+}
+
+#[test]
 fn what_becomes_of_x_forwarded_for_is_carried_over() {
     for (mode, port, written) in [
         ("append", "true", "x_forwarded_for_client_port: true"),

@@ -100,7 +100,7 @@ fn q03_head_that_drips_is_408_and_a_connection_at_rest_is_closed() {
 }
 
 #[test]
-fn q03_body_that_drips_is_408_and_one_that_its_target_holds_up_is_not() {
+fn q03_body_that_drips_is_408() {
     let world = limited(json!({"minimum_body_rate": 1_000_000}));
     let mut wire = connect(world.gateway.port);
     let head = format!("POST /public HTTP/1.1\r\nHost: {}\r\nContent-Length: 1000000\r\n\r\n", world.gateway.authority());

@@ -35,6 +35,7 @@ fn load_balancer(values: &Map<String, Value>) -> Map<String, Value> {
     attribute("access_logs.s3.enabled", block(values, "access_logs").and_then(|block| block.get("enabled")));
     attribute("connection_logs.s3.enabled", block(values, "connection_logs").and_then(|block| block.get("enabled")));
     attribute("routing.http.xff_client_port.enabled", values.get("enable_xff_client_port"));
+    attribute("routing.http.desync_mitigation_mode", values.get("desync_mitigation_mode"));
     attribute("routing.http.xff_header_processing.mode", values.get("xff_header_processing_mode"));
     let ciphers = values.get("enable_tls_version_and_cipher_suite_headers");
     attribute("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", ciphers);
