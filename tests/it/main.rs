@@ -48,6 +48,7 @@ mod late_callback;
 mod limits;
 mod listener;
 mod logs;
+mod mixed_soak;
 mod mixed_up_response;
 mod mutual_tls;
 mod nginx_target;

@@ -35,7 +35,7 @@ pub(crate) fn count(gateway: &Gateway, result: &str) -> u64 {
     text.lines().find_map(|line| line.strip_prefix(&name)?.trim().parse().ok()).unwrap_or(0)
 }
 
-fn hang_up(gateway: &Gateway) {
+pub(crate) fn hang_up(gateway: &Gateway) {
     assert!(Command::new("kill").args(["-HUP", &gateway.process_id().to_string()]).status().unwrap().success());
 }
 

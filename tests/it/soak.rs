@@ -27,28 +27,28 @@ fn is_full() -> bool {
 }
 
 /// The number of the usual run, or of the full one.
-fn number(usual: usize, full: usize) -> usize {
+pub(crate) fn number(usual: usize, full: usize) -> usize {
     if is_full() { full } else { usual }
 }
 
 /// Lines of a million requests would be most of the work.
-fn quiet(plan: &mut Plan) {
+pub(crate) fn quiet(plan: &mut Plan) {
     plan.configuration["log"]["level"] = json!("error");
     plan.configuration["access_log"]["path"] = json!("/dev/null");
 }
 
 /// The same numbers for everybody, without a seed that a test would have to be run again with.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
+    pub(crate) fn roll(&mut self, below: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % below
     }
 }
 
 /// Says who is asking: the identity that the gateway has vouched for, and the path.
-fn telling_target() -> std::net::SocketAddr {
+pub(crate) fn telling_target() -> std::net::SocketAddr {
     target(|mut stream, _| {
         let mut reader = std::io::BufReader::new(stream.try_clone().unwrap());
         loop {
@@ -72,7 +72,7 @@ fn telling_target() -> std::net::SocketAddr {
     })
 }
 
-fn people(world: &World, count: usize) -> Vec<(String, Browser)> {
+pub(crate) fn people(world: &World, count: usize) -> Vec<(String, Browser)> {
     (0..count)
         .map(|index| {
             let name = format!("person-{index}");
