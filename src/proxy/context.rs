@@ -151,6 +151,11 @@ impl RequestContext {
         self.gateway.listeners.get(self.connection.as_ref()?.listener)
     }
 
+    /// The listener, and how much its clients may leave untaken.
+    pub(super) fn may_hold(&self) -> (usize, u64) {
+        (self.connection.as_ref().map_or(0, |connection| connection.listener), self.limits.unsent_bytes)
+    }
+
     /// How the visitor speaks, as far as that is known.
     pub(super) fn scheme(&self) -> Option<Scheme> {
         self.forwarded.as_ref().map(|forwarded| forwarded.scheme).or_else(|| Some(self.listener()?.scheme))

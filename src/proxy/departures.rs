@@ -1,5 +1,5 @@
 //! Targets that have left their group, by a reload or because their name leads elsewhere: no new request goes to them, and those that
-//! run may finish until the deregistration delay is over (ALB: deregistration_delay.timeout_seconds).
+//! run may finish until the deregistration delay is over (ALB: deregistration_delay.timeout_seconds). And answers that nobody takes.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::backlog::{Held, to_be_ended};
 use super::ending::Ending;
 use crate::gateway::{Outstanding, TargetGroup};
 
@@ -25,6 +26,8 @@ struct Running {
     index: usize,
     socket: Option<SocketAddr>,
     ending: Arc<Ending>,
+    /// The listener, and how much its clients may leave untaken.
+    may_hold: (usize, u64),
 }
 
 struct Gone {
@@ -54,8 +57,28 @@ impl Departures {
         locked(&self.gone).retain(|gone| gone.group != group || gone.target != target || gone.socket != socket);
     }
 
-    /// Ends what has not finished in time. To be called every `SWEEP`.
+    /// Ends what has not finished in time, and answers that nobody takes where there are too many. To be called every `SWEEP`.
     pub fn sweep(&self) {
+        self.end_untaken();
+        self.end_departed();
+    }
+
+    fn end_untaken(&self) {
+        let mut endings = Vec::new();
+        let mut held = Vec::new();
+        for shard in &self.running {
+            for running in locked(shard).values().filter(|running| running.ending.backlog.octets() > 0) {
+                let (backlog, (listener, limit)) = (&running.ending.backlog, running.may_hold);
+                held.push(Held { listener, limit, octets: backlog.octets(), idle: backlog.idle() });
+                endings.push(running.ending.clone());
+            }
+        }
+        for index in to_be_ended(&held) {
+            endings[index].comes_now("ClientTooSlow");
+        }
+    }
+
+    fn end_departed(&self) {
         let mut gone = locked(&self.gone);
         if gone.is_empty() {
             return;
@@ -71,10 +94,10 @@ impl Departures {
         }
     }
 
-    pub(super) fn begins(self: &Arc<Self>, group: &Arc<TargetGroup>, outstanding: &Outstanding, ending: Arc<Ending>) -> InFlight {
+    pub(super) fn begins(self: &Arc<Self>, group: &Arc<TargetGroup>, outstanding: &Outstanding, ending: Arc<Ending>, may_hold: (usize, u64)) -> InFlight {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed);
         let socket = outstanding.target().socket(outstanding.turn);
-        let running = Running { group: group.clone(), index: outstanding.index, socket, ending };
+        let running = Running { group: group.clone(), index: outstanding.index, socket, ending, may_hold };
         locked(self.shard(id)).insert(id, running);
         InFlight { departures: self.clone(), id }
     }
@@ -139,7 +162,7 @@ mod tests {
             .map(|_| {
                 let outstanding = group.pick(Wanted { sticky: None, tried: &[], random: 0, now: UnixTime(1) }).unwrap();
                 let (ending, socket) = (Arc::<Ending>::default(), outstanding.target().socket(outstanding.turn).unwrap());
-                (departures.begins(&group, &outstanding, ending.clone()), ending, socket)
+                (departures.begins(&group, &outstanding, ending.clone(), (0, u64::MAX)), ending, socket)
             })
             .collect();
         happens(&departures, &group, running[0].2);
@@ -165,7 +188,7 @@ mod tests {
     fn requests_that_have_ended_are_forgotten() {
         let (departures, group) = (Arc::<Departures>::default(), group(Duration::ZERO));
         let outstanding = group.pick(Wanted { sticky: None, tried: &[], random: 0, now: UnixTime(1) }).unwrap();
-        drop(departures.begins(&group, &outstanding, Arc::default()));
+        drop(departures.begins(&group, &outstanding, Arc::default(), (0, u64::MAX)));
         assert!(departures.running.iter().all(|shard| locked(shard).is_empty()));
     }
 }

@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::Proxy;
+use super::backlog::Backlog;
 use super::context::RequestContext;
 use crate::clock::Clock;
 use crate::config::ListenerLimits;
@@ -82,6 +83,8 @@ pub(super) struct Ending {
     set: Notify,
     now: Notify,
     reason: OnceLock<&'static str>,
+    /// What its client has not taken yet.
+    pub(super) backlog: Backlog,
 }
 
 impl Ending {

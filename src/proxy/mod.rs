@@ -1,5 +1,6 @@
 //! Pingora's phases, kept thin: read the request into one normal form, ask the gateway, forward or answer, write the log.
 
+mod backlog;
 mod context;
 mod departures;
 mod dry_run;
@@ -138,7 +139,7 @@ impl ProxyHttp for Proxy {
         context.in_flight = None;
         let mut peer = forwarding::peer(context, &self.target_identities, &self.entropy, self.clock.now())?;
         if let (Some(forward), Some(outstanding)) = (&context.forward, &context.outstanding) {
-            context.in_flight = Some(self.departures.begins(&forward.target_group, outstanding, context.ending.clone()));
+            context.in_flight = Some(self.departures.begins(&forward.target_group, outstanding, context.ending.clone(), context.may_hold()));
         }
         if session.is_upgrade_req() {
             forwarding::hold_writes(&mut peer);
@@ -196,14 +197,26 @@ impl ProxyHttp for Proxy {
         Ok(())
     }
 
+    fn upstream_response_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        context: &mut RequestContext,
+    ) -> Result<Option<Duration>> {
+        context.ending.backlog.note(body.as_ref().map_or(0, Bytes::len), session.body_bytes_sent());
+        Ok(None)
+    }
+
     fn response_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         _end_of_stream: bool,
         context: &mut RequestContext,
     ) -> Result<Option<Duration>> {
         context.sent += body.as_ref().map_or(0, Bytes::len);
+        context.ending.backlog.note(0, session.body_bytes_sent());
         Ok(None)
     }
 

@@ -163,6 +163,25 @@ fn q03_reader_who_never_reads_is_let_go() {
     assert_eq!(over_http1(&world, "GET", "/public", "\r\n"), 200);
 }
 
+/// Half a megabyte for each who takes nothing is too much when there are many.
+#[test]
+fn q03_answers_that_nobody_takes_are_given_up_when_they_are_too_many() {
+    let world = limited(json!({"unsent_bytes": 1_000_000}));
+    let large = 32 * 1024 * 1024;
+    world.target.say("/public/large", format!("HTTP/1.1 200 OK\r\nContent-Length: {large}\r\n\r\n{}", "x".repeat(large)));
+    let held: Vec<_> = (0..20)
+        .map(|_| {
+            let mut wire = connect(world.gateway.port);
+            wire.send(format!("GET /public/large HTTP/1.1\r\nHost: {}\r\n\r\n", world.gateway.authority()).as_bytes()).unwrap();
+            wire
+        })
+        .collect();
+    let ended = || world.gateway.access_lines().iter().filter(|line| line["error_reason"] == "ClientTooSlow").count();
+    assert!(eventually(Duration::from_secs(20), || ended() >= 15), "{} were given up", ended());
+    assert!(ended() < 20, "as many as are within the limit go on");
+    drop(held);
+}
+
 #[test]
 fn a_limit_that_makes_no_sense_is_told_with_its_place() {
     for (key, value, told) in [

@@ -23,6 +23,8 @@ pub struct ListenerLimits {
     pub minimum_body_rate: u32,
     pub idle_timeout: Duration,
     pub send_timeout: Duration,
+    /// Of answers that clients are slow to take, all together.
+    pub unsent_bytes: u64,
     pub http2: Http2Limits,
 }
 
@@ -46,6 +48,7 @@ impl Default for ListenerLimits {
             minimum_body_rate: 500,
             idle_timeout: Duration::from_secs(60),
             send_timeout: Duration::from_secs(60),
+            unsent_bytes: 256 * 1024 * 1024,
             http2: Http2Limits { concurrent_streams: 100, resets_per_minute: 1_000, control_frames_per_minute: 10_000 },
         }
     }
@@ -64,6 +67,7 @@ pub(super) fn compile(context: &mut Context<'_>, raw: &Listener) -> ListenerLimi
         minimum_body_rate: raw.minimum_body_rate.as_ref().map_or(default.minimum_body_rate, |at| at.value),
         idle_timeout: time(context, raw.idle_timeout.as_ref(), default.idle_timeout),
         send_timeout: time(context, raw.send_timeout.as_ref(), default.send_timeout),
+        unsent_bytes: raw.unsent_bytes.as_ref().map_or(default.unsent_bytes, |at| at.value),
         http2: raw.http2.as_ref().map_or(default.http2, |raw| http2(context, raw, default.http2)),
     }
 }

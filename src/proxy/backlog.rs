@@ -1,0 +1,119 @@
+//! What has been read from targets and not been taken by clients. Pingora reads up to half a megabyte ahead of each client; clients that
+//! take nothing, a few thousand of them, would have all memory (CVE-2016-1546, threats Q03, X07).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Of one answer.
+#[derive(Debug)]
+pub(super) struct Backlog {
+    begun: Instant,
+    read: AtomicU64,
+    taken: AtomicU64,
+    /// Milliseconds from the beginning to the last octet that was taken.
+    moved: AtomicU64,
+}
+
+/// What the sweep sees of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    pub(super) listener: usize,
+    /// `limits.unsent_bytes` of the listener.
+    pub(super) limit: u64,
+    pub(super) octets: u64,
+    /// For how long nothing has been taken.
+    pub(super) idle: Duration,
+}
+
+impl Default for Backlog {
+    fn default() -> Self {
+        Self { begun: Instant::now(), read: AtomicU64::new(0), taken: AtomicU64::new(0), moved: AtomicU64::new(0) }
+    }
+}
+
+impl Backlog {
+    /// `more` octets have been read, and so many have been taken until now.
+    pub(super) fn note(&self, more: usize, taken: usize) {
+        self.read.fetch_add(more as u64, Ordering::Relaxed);
+        if self.taken.swap(taken as u64, Ordering::Relaxed) != taken as u64 {
+            self.moved.store(self.age(), Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn octets(&self) -> u64 {
+        self.read.load(Ordering::Relaxed).saturating_sub(self.taken.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn idle(&self) -> Duration {
+        Duration::from_millis(self.age().saturating_sub(self.moved.load(Ordering::Relaxed)))
+    }
+
+    fn age(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Which of them are to end, so that those of each listener hold no more than they may. Whoever takes something, however slowly, is
+/// no reason; of the others those who have taken nothing for longest.
+pub(super) fn to_be_ended(all: &[Held]) -> Vec<usize> {
+    let mut sums: HashMap<usize, u64> = HashMap::new();
+    for held in all {
+        *sums.entry(held.listener).or_default() += held.octets;
+    }
+    let mut stuck: Vec<usize> = (0..all.len())
+        .filter(|index| {
+            let held = all[*index];
+            let sum = sums.get(&held.listener).copied().unwrap_or_default();
+            let patience = if sum / 2 > held.limit { PATIENCE_IN_NEED } else { PATIENCE };
+            held.octets > 0 && sum > held.limit && held.idle >= patience
+        })
+        .collect();
+    stuck.sort_by_key(|index| std::cmp::Reverse(all[*index].idle));
+    stuck.retain(|index| {
+        let held = all[*index];
+        let sum = sums.entry(held.listener).or_default();
+        let is_too_much = *sum > held.limit;
+        if is_too_much {
+            *sum -= held.octets;
+        }
+        is_too_much
+    });
+    stuck
+}
+
+/// A client may pause.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// When there is twice as much as there may be.
+const PATIENCE_IN_NEED: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(listener: usize, octets: u64, idle: u64) -> Held {
+        Held { listener, limit: 100, octets, idle: Duration::from_secs(idle) }
+    }
+
+    #[test]
+    fn those_who_take_nothing_end_when_there_is_too_much_and_no_more_of_them_than_needed() {
+        assert_eq!(to_be_ended(&[held(0, 60, 50), held(0, 40, 50)]), Vec::<usize>::new(), "as much as there may be");
+        assert_eq!(to_be_ended(&[held(0, 60, 20), held(0, 50, 50), held(0, 60, 30)]), [1, 2], "the longest first");
+        assert_eq!(to_be_ended(&[held(0, 150, 9), held(0, 1, 50)]), [1], "a pause is no reason");
+        assert_eq!(to_be_ended(&[held(0, 250, 2), held(0, 1, 0)]), [0], "unless there is far too much");
+        assert_eq!(to_be_ended(&[held(0, 150, 0), held(1, 60, 50)]), Vec::<usize>::new(), "another listener's");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_taken_counts_as_movement() {
+        let backlog = Backlog::default();
+        backlog.note(100, 0);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        backlog.note(50, 0);
+        assert_eq!((backlog.octets(), backlog.idle()), (150, Duration::from_secs(5)));
+        backlog.note(0, 100);
+        assert_eq!((backlog.octets(), backlog.idle()), (50, Duration::ZERO));
+    }
+}
