@@ -41,9 +41,14 @@ enum State {
     Octets(u64),
     Chunked(Chunks),
     /// The request with this number may switch to another protocol.
-    Opaque { request: u64, octets: bool },
+    Opaque {
+        request: u64,
+        octets: bool,
+    },
     /// Whatever comes is read past, so that the answer is not lost to a reset.
-    Over { discarded: usize },
+    Over {
+        discarded: usize,
+    },
 }
 
 /// How fast a body comes. Only what we wait for counts, not what the target makes us wait.

@@ -65,7 +65,13 @@ impl Accepting {
     pub fn new(settings: &ListenerSettings) -> Result<Self, TlsError> {
         let tls = if settings.certificates.is_empty() { None } else { Some(TlsAcceptor::from(Arc::new(server_config(settings)?))) };
         let client_certificates = settings.client_authentication.as_ref().map(|asked| asked.mode);
-        Ok(Self { tls, screens: Screens::new(settings), client_certificates, tells_tls: settings.tells_tls, trusted_proxies: settings.trusted_proxies.clone() })
+        Ok(Self {
+            tls,
+            screens: Screens::new(settings),
+            client_certificates,
+            tells_tls: settings.tells_tls,
+            trusted_proxies: settings.trusted_proxies.clone(),
+        })
     }
 
     /// Behind it are many.

@@ -94,7 +94,13 @@ impl Departures {
         }
     }
 
-    pub(super) fn begins(self: &Arc<Self>, group: &Arc<TargetGroup>, outstanding: &Outstanding, ending: Arc<Ending>, may_hold: (usize, u64)) -> InFlight {
+    pub(super) fn begins(
+        self: &Arc<Self>,
+        group: &Arc<TargetGroup>,
+        outstanding: &Outstanding,
+        ending: Arc<Ending>,
+        may_hold: (usize, u64),
+    ) -> InFlight {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed);
         let socket = outstanding.target().socket(outstanding.turn);
         let running = Running { group: group.clone(), index: outstanding.index, socket, ending, may_hold };

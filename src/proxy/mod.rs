@@ -139,7 +139,8 @@ impl ProxyHttp for Proxy {
         context.in_flight = None;
         let mut peer = forwarding::peer(context, &self.target_identities, &self.entropy, self.clock.now())?;
         if let (Some(forward), Some(outstanding)) = (&context.forward, &context.outstanding) {
-            context.in_flight = Some(self.departures.begins(&forward.target_group, outstanding, context.ending.clone(), context.may_hold()));
+            context.in_flight =
+                Some(self.departures.begins(&forward.target_group, outstanding, context.ending.clone(), context.may_hold()));
         }
         if session.is_upgrade_req() {
             forwarding::hold_writes(&mut peer);

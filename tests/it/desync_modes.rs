@@ -71,7 +71,10 @@ fn refusal_is_a_page_for_people_and_json_for_programs_and_ends_the_connection() 
     let authority = world.gateway.authority();
     for (accept, mark) in [("text/html", "<!doctype html>"), ("application/json", "{\"error\":\"bad_request\"")] {
         let mut wire = connect(world.gateway.port);
-        let request = format!("GET /public HTTP/1.1\r\nHost: {authority}\r\nAccept: {accept}\r\nSec-Fetch-Mode: {}\r\nX\r\n\r\n", if mark.starts_with('<') { "navigate" } else { "cors" });
+        let request = format!(
+            "GET /public HTTP/1.1\r\nHost: {authority}\r\nAccept: {accept}\r\nSec-Fetch-Mode: {}\r\nX\r\n\r\n",
+            if mark.starts_with('<') { "navigate" } else { "cors" }
+        );
         wire.send(request.as_bytes()).unwrap();
         let response = wire.response("GET").unwrap();
         assert_eq!((response.status(), response.get("connection")), (400, Some("close")), "{response}");
@@ -191,6 +194,7 @@ fn d14_attempts_to_get_out_of_step_change_nobody_elses_answer() {
             }
         });
     });
-    let stolen: Vec<Value> = world.target.since(0).iter().filter(|request| request.target.contains("stolen")).map(|request| json!(request.target)).collect();
+    let stolen: Vec<Value> =
+        world.target.since(0).iter().filter(|request| request.target.contains("stolen")).map(|request| json!(request.target)).collect();
     assert!(stolen.is_empty(), "{stolen:?}");
 }

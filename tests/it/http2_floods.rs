@@ -60,6 +60,7 @@ fn until_closed(http2: &mut Http2, most: usize, mut octets: impl FnMut(usize) ->
 }
 
 /// One attack on one connection: it ends early, memory is bounded and others are served.
+#[expect(clippy::print_stdout, reason = "what was measured, for whoever asks with --nocapture")]
 fn is_stopped(name: &str, most: usize, octets: impl FnMut(usize) -> Vec<u8> + Send) {
     let mut world = World::start();
     canary(&world, || ());
@@ -131,9 +132,13 @@ fn x04_header_blocks_without_an_end_end_the_connection() {
 #[test]
 fn x05_floods_of_frames_that_carry_nothing_end_the_connection() {
     let head = fields("app.test");
-    is_stopped("empty data", 50_000, move |round| {
-        if round == 0 { frame(HEADERS, END_HEADERS, 1, &head) } else { frame(DATA, 0, 1, &[]).repeat(20) }
-    });
+    is_stopped(
+        "empty data",
+        50_000,
+        move |round| {
+            if round == 0 { frame(HEADERS, END_HEADERS, 1, &head) } else { frame(DATA, 0, 1, &[]).repeat(20) }
+        },
+    );
     is_stopped("settings", 50_000, |_| frame(SETTINGS, 0, 0, &[]).repeat(20));
     is_stopped("pings", 50_000, |_| frame(PING, 0, 0, &[0; 8]).repeat(20));
     is_stopped("priorities", 50_000, |_| frame(PRIORITY, 0, 1, &[0, 0, 0, 3, 1]).repeat(20));
@@ -201,7 +206,8 @@ fn x07_streams_whose_window_stays_closed_cost_little_and_not_for_long() {
                 http2.open(&asked);
             }
         }
-        assert!(eventually(Duration::from_secs(20), || world.target.since(0).iter().filter(|seen| seen.target == "/public/large").count() == connections * 100));
+        assert!(eventually(Duration::from_secs(20), || world.target.since(0).iter().filter(|seen| seen.target == "/public/large").count()
+            == connections * 100));
         held
     });
     let during = world.gateway.resident_memory();

@@ -60,7 +60,8 @@ fn d15_heads_beyond_a_limit_are_told_apart() {
 #[test]
 fn bodies_beyond_the_limit_are_413_whether_announced_or_not() {
     let world = limited(json!({"body_bytes": 1000}));
-    let chunked = |count: usize| format!("Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", format!("64\r\n{}\r\n", "x".repeat(100)).repeat(count));
+    let chunked =
+        |count: usize| format!("Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", format!("64\r\n{}\r\n", "x".repeat(100)).repeat(count));
     let whole = |length: usize| format!("Content-Length: {length}\r\n\r\n{}", "x".repeat(length));
     assert_eq!(over_http1(&world, "POST", "/public", &whole(1000)), 200);
     assert_eq!(over_http1(&world, "POST", "/public", &whole(1001)), 413);

@@ -85,6 +85,7 @@ mod step_up_configuration;
 mod step_up_programs;
 mod step_up_providers;
 mod stopping;
+mod storms;
 mod streaming;
 mod target_groups;
 mod targets;

@@ -41,7 +41,11 @@ fn q03_two_thousand_slow_clients_cost_little_and_nobody_elses_time() {
     world.target.say("/public/large", format!("HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n{}", "x".repeat(4_000_000)));
     let quiet = ask(&world, 50);
     let (files, memory) = (descriptors(&world), world.gateway.resident_memory());
-    for (mode, more) in [("-H", &["-i", "1"][..]), ("-B", &["-i", "1", "-s", "100000"]), ("-X", &["-w", "512", "-y", "1024", "-n", "5", "-z", "32", "-k", "3"])] {
+    for (mode, more) in [
+        ("-H", &["-i", "1"][..]),
+        ("-B", &["-i", "1", "-s", "100000"]),
+        ("-X", &["-w", "512", "-y", "1024", "-n", "5", "-z", "32", "-k", "3"]),
+    ] {
         let path = if mode == "-X" { "/public/large" } else { "/public" };
         let mut slow = Command::new("slowhttptest")
             .args([mode, "-c", &connections.to_string(), "-r", "400", "-l", &seconds.to_string(), "-p", "5"])
@@ -68,7 +72,11 @@ fn q03_two_thousand_slow_clients_cost_little_and_nobody_elses_time() {
         assert!(held / (connections as u64) < most * 1024, "{mode}: {} KiB for each", held / connections as u64 / 1024);
         // Both share two cores with the attacker, which makes hundreds of handshakes a second when it begins.
         assert!(during[25] < Duration::from_millis(500) && during[49] < Duration::from_secs(10), "{mode}: {during:?}");
-        assert!(eventually(Duration::from_secs(30), || descriptors(&world) < files + 20), "{mode}: {} files are still open", descriptors(&world));
+        assert!(
+            eventually(Duration::from_secs(30), || descriptors(&world) < files + 20),
+            "{mode}: {} files are still open",
+            descriptors(&world)
+        );
     }
     world.gateway.assert_alive();
 }

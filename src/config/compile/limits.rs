@@ -84,12 +84,7 @@ fn http2(context: &mut Context<'_>, raw: &RawHttp2, default: Http2Limits) -> Htt
     Http2Limits {
         concurrent_streams: count(context, raw.concurrent_streams.as_ref(), default.concurrent_streams, 10_000),
         resets_per_minute: count(context, raw.resets_per_minute.as_ref(), default.resets_per_minute, u32::MAX),
-        control_frames_per_minute: count(
-            context,
-            raw.control_frames_per_minute.as_ref(),
-            default.control_frames_per_minute,
-            u32::MAX,
-        ),
+        control_frames_per_minute: count(context, raw.control_frames_per_minute.as_ref(), default.control_frames_per_minute, u32::MAX),
     }
 }
 

@@ -45,7 +45,8 @@ impl Framing {
             self.chunked = true;
             return false;
         }
-        let codings = || value.split(|byte| *byte == b',').map(|coding| coding.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii());
+        let codings =
+            || value.split(|byte| *byte == b',').map(|coding| coding.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii());
         self.chunked_twice |= codings().filter(|coding| coding.eq_ignore_ascii_case(b"chunked")).count() > 1;
         let is_known = |coding: &[u8]| KNOWN_CODINGS.iter().any(|known| coding.eq_ignore_ascii_case(known.as_bytes()));
         if codings().all(is_known) {
@@ -114,7 +115,9 @@ pub(super) fn resembles_framing(name: &[u8]) -> bool {
     let replaced = name.iter().filter(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_')).count();
     [&b"contentlength"[..], b"transferencoding"].into_iter().any(|wanted| {
         // What is no letter may stand for one.
-        letters.len() + replaced >= wanted.len() && wanted.len() - letters.len().min(wanted.len()) <= replaced && is_within(&letters, wanted)
+        letters.len() + replaced >= wanted.len()
+            && wanted.len() - letters.len().min(wanted.len()) <= replaced
+            && is_within(&letters, wanted)
     })
 }
 

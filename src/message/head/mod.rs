@@ -243,9 +243,9 @@ impl Reader {
             _ if framing::resembles_framing(name) => self.note(Oddity::SuspiciousHeader, Some(Malformed::Framing)),
             _ => {}
         }
-        let (controls, beyond) = value.iter().fold((false, 0), |(controls, beyond), byte| {
-            (controls | ((*byte < 0x20) & (*byte != b'\t')) | (*byte == 0x7f), beyond | byte)
-        });
+        let (controls, beyond) = value
+            .iter()
+            .fold((false, 0), |(controls, beyond), byte| (controls | ((*byte < 0x20) & (*byte != b'\t')) | (*byte == 0x7f), beyond | byte));
         if controls {
             let is_bad = value.contains(&0);
             let refused = (is_bad || !self.monitors()).then_some(Malformed::Head);
@@ -346,7 +346,8 @@ fn is_token(byte: u8) -> bool {
         while byte < 256 {
             #[expect(clippy::cast_possible_truncation, reason = "below 256")]
             let character = byte as u8;
-            table[byte] = character.is_ascii_alphanumeric() || matches!(character, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+            table[byte] = character.is_ascii_alphanumeric()
+                || matches!(character, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
             byte += 1;
         }
         table
