@@ -96,7 +96,7 @@ pub(super) fn view<'a>(
 /// The connection, unless a proxy is at its other end.
 pub(super) fn unshared_connection<'a>(context: &'a RequestContext, listener: &ListenerRules) -> Option<&'a ConnectionInfo> {
     let connection = context.connection.as_deref()?;
-    let is_proxy = listener.forwarded.trusted_proxies.iter().any(|network| network.contains(&connection.peer.ip()));
+    let is_proxy = listener.forwarded.trusted_proxies.iter().any(|network| network.contains(&connection.peer.ip().to_canonical()));
     (!is_proxy).then_some(connection)
 }
 
