@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use ipnet::IpNet;
 use pingora::apps::ServerApp;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 use super::handshake::facts;
-use super::{ClientStream, HeadDeadline, TlsError, server_config};
+use super::{ClientStream, HeadDeadline, ProxyHeader, TlsError, read_proxy_header, server_config};
 use crate::config::{ListenerLimits, ListenerSettings};
 use crate::identity_headers::ClientCertificateMode;
 use crate::message::ConnectionInfo;
@@ -43,6 +44,8 @@ pub struct Listener<A> {
 pub struct Accepting {
     tls: Option<TlsAcceptor>,
     limits: ListenerLimits,
+    /// Whose connections begin with a PROXY header.
+    balancers: Vec<IpNet>,
     pub(super) client_certificates: Option<ClientCertificateMode>,
     pub(super) tells_tls: bool,
 }
@@ -51,7 +54,8 @@ impl Accepting {
     pub fn new(settings: &ListenerSettings) -> Result<Self, TlsError> {
         let tls = if settings.certificates.is_empty() { None } else { Some(TlsAcceptor::from(Arc::new(server_config(settings)?))) };
         let client_certificates = settings.client_authentication.as_ref().map(|asked| asked.mode);
-        Ok(Self { tls, limits: settings.limits, client_certificates, tells_tls: settings.tells_tls })
+        let balancers = settings.balancers.clone();
+        Ok(Self { tls, limits: settings.limits, balancers, client_certificates, tells_tls: settings.tells_tls })
     }
 }
 
@@ -172,16 +176,36 @@ impl<A: ServerApp + Send + Sync + 'static> OpenConnection<A> {
         }
     }
 
-    /// A handshake that fails or takes too long is nobody's business but the client's.
-    async fn stream(&self, tcp: TcpStream) -> Option<ClientStream> {
+    /// A handshake that fails or takes too long is nobody's business but the client's. What a balancer says in front of it is read within
+    /// the same time.
+    async fn stream(&self, mut tcp: TcpStream) -> Option<ClientStream> {
         tcp.set_nodelay(true).ok()?;
         let local = tcp.local_addr().ok()?;
+        let until = Instant::now() + self.accepting.limits.handshake_timeout;
+        let mut info =
+            ConnectionInfo { listener: self.listener, peer: self.peer, local, asked_port: None, tls: None, login_nonce: Mutex::default() };
+        if self.accepting.balancers.iter().any(|network| network.contains(&self.peer.ip().to_canonical()))
+            && let ProxyHeader::Client { source, destination } = self.proxy_header(&mut tcp, until).await?
+        {
+            info.peer = source;
+            info.asked_port = Some(destination.port()).filter(|port| *port != 0);
+        }
         let deadline = Arc::new(HeadDeadline::new(self.accepting.limits.header_timeout));
-        let info = ConnectionInfo { listener: self.listener, peer: self.peer, local, tls: None, login_nonce: Mutex::default() };
         let Some(acceptor) = &self.accepting.tls else { return ClientStream::plain(tcp, info, deadline).ok() };
-        let tls = timeout(self.accepting.limits.handshake_timeout, acceptor.accept(tcp)).await.ok()?.ok()?;
+        let tls = timeout_at(until, acceptor.accept(tcp)).await.ok()?.ok()?;
         let facts = facts(tls.get_ref().1, &self.accepting);
         ClientStream::tls(tls, ConnectionInfo { tls: Some(facts), ..info }, deadline).ok()
+    }
+
+    /// `None`: nobody is served. The operator is told why, because it is the balancer's own word that is missing or wrong.
+    async fn proxy_header(&self, tcp: &mut TcpStream, until: Instant) -> Option<ProxyHeader> {
+        let error = match timeout_at(until, read_proxy_header(tcp)).await {
+            Ok(Ok(header)) => return header,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the PROXY header did not come in time".to_owned(),
+        };
+        tracing::warn!(listener = self.listener, balancer = %self.peer, error, "a connection was closed");
+        None
     }
 }
 

@@ -35,6 +35,8 @@ pub struct ListenerSettings {
     /// Whether targets are told version and cipher suite.
     pub tells_tls: bool,
     pub limits: ListenerLimits,
+    /// Whose connections begin with a PROXY header.
+    pub balancers: Vec<IpNet>,
 }
 
 /// Limits of a listener.
@@ -118,6 +120,7 @@ fn settings(context: &mut Context<'_>, raw: &Listener, certificates: &[ServerCer
     }
     let connections = connections.map_or(default.connections, |at| at.value as usize);
     let tls13_only = raw.security_policy.as_ref().and_then(|policy| policy.minimum_version) == Some(MinimumVersion::Tls13);
+    let balancers = balancers(context, raw);
     let client_authentication = mutual_authentication::compile(context, raw.mutual_authentication.as_ref(), protocol(raw));
     Some(ListenerSettings {
         address: address?,
@@ -126,6 +129,7 @@ fn settings(context: &mut Context<'_>, raw: &Listener, certificates: &[ServerCer
         client_authentication: client_authentication?,
         tells_tls: raw.tls_version_and_cipher_suite_headers.unwrap_or(false),
         limits: ListenerLimits { connections, handshake_timeout, header_timeout },
+        balancers,
     })
 }
 
@@ -223,6 +227,16 @@ fn check_priority(context: &mut Context<'_>, priority: &Located<u32>, seen: &mut
             place.insert(priority.span.line);
         }
     }
+}
+
+/// Who may say of its connections whose they are.
+fn balancers(context: &mut Context<'_>, raw: &Listener) -> Vec<IpNet> {
+    let Some(raw) = &raw.proxy_protocol else { return Vec::new() };
+    let trusted = &raw.value.trusted;
+    if trusted.value.is_empty() {
+        context.error_hint(raw, "nobody speaks it", "name the balancers: trusted: [10.0.0.0/24]");
+    }
+    networks(context, trusted)
 }
 
 fn networks(context: &mut Context<'_>, raw: &Located<Vec<Located<String>>>) -> Vec<IpNet> {
