@@ -33,7 +33,7 @@ static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     folder
 });
 
-fn load(text: &[u8]) -> (Option<Compiled>, Report) {
+pub fn load(text: &[u8]) -> (Option<Compiled>, Report) {
     load_bytes(text, "fuzz.yaml", FOLDER.path(), &system_entropy(), UnixTime(1_800_000_000), &Nowhere)
 }
 
@@ -147,12 +147,12 @@ fn identity() -> Identity {
 struct Nowhere;
 
 impl Connect for Nowhere {
-    fn provider(&self, _: &Arc<Provider>, _: ProviderTls<'_>) -> Result<Arc<dyn ProviderClient>, String> {
-        Ok(Arc::new(Self))
+    fn provider(&self, provider: &Arc<Provider>, _: ProviderTls<'_>) -> Result<Arc<dyn ProviderClient>, String> {
+        Ok(Arc::new(Provided(ProviderMetadata::configured(provider).map(Arc::new).ok())))
     }
 
     fn key_set(&self, _: &str, _: &str, _: Option<&[u8]>) -> Result<Arc<dyn KeySource>, String> {
-        Ok(Arc::new(Self))
+        Ok(Arc::new(Provided(None)))
     }
 
     fn memory_sessions(&self) -> Arc<dyn SessionStore> {
@@ -164,12 +164,15 @@ impl Connect for Nowhere {
     }
 }
 
+/// A provider of which is known what the configuration says.
+struct Provided(Option<Arc<ProviderMetadata>>);
+
 fn nobody() -> CallError {
     CallError::Connection("nowhere".to_owned())
 }
 
 #[async_trait]
-impl KeySource for Nowhere {
+impl KeySource for Provided {
     fn current_keys(&self) -> Option<Arc<KeySet>> {
         None
     }
@@ -184,13 +187,13 @@ impl KeySource for Nowhere {
 }
 
 #[async_trait]
-impl ProviderClient for Nowhere {
+impl ProviderClient for Provided {
     async fn metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderClientError> {
-        Err(nobody().into())
+        self.0.clone().ok_or_else(|| nobody().into())
     }
 
     fn current_metadata(&self) -> Option<Arc<ProviderMetadata>> {
-        None
+        self.0.clone()
     }
 
     async fn call(&self, _: ProviderCall) -> Result<ProviderAnswer, CallError> {

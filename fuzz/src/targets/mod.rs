@@ -1,6 +1,7 @@
 //! The targets, by name.
 
 mod configuration;
+mod decision;
 mod headers;
 mod message;
 mod places;
@@ -10,7 +11,7 @@ mod rules;
 mod session;
 mod tokens;
 
-pub const ALL: [(&str, fn(&[u8])); 31] = [
+pub const ALL: [(&str, fn(&[u8])); 32] = [
     ("alb_import", configuration::alb_import),
     ("allowed_origins", places::allowed_origins),
     ("authority", message::authority),
@@ -20,6 +21,7 @@ pub const ALL: [(&str, fn(&[u8])); 31] = [
     ("client_certificate", headers::client_certificate),
     ("configuration", configuration::configuration),
     ("cookies", message::cookies),
+    ("decision", decision::decision),
     ("discovery", provider::discovery),
     ("email_pattern", places::email_pattern),
     ("forwarded", headers::forwarded),
