@@ -65,10 +65,10 @@ pub fn load_identity_provider(path: &Path) -> (Option<IdentityProviderFile>, Rep
     };
     let mut faults = Faults::default();
     let text = text(&bytes, &mut faults).unwrap_or_default();
-    let raw = reader::read_document::<raw::IdentityProviderFile>(text, &mut faults);
+    let raw = reader::read_document::<raw::IdentityProviderFile>(&text, &mut faults);
     let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    let file = raw.map(|raw| compile(raw, &mut Context::new(&base, text, UnixTime::default(), &mut faults)));
-    let report = Report::new(name, text.to_owned(), faults);
+    let file = raw.map(|raw| compile(raw, &mut Context::new(&base, &text, UnixTime::default(), &mut faults)));
+    let report = Report::new(name, text.into_owned(), faults);
     (file.filter(|_| !report.has_errors()), report)
 }
 

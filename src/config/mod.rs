@@ -13,6 +13,7 @@ mod policy_tests;
 mod raw;
 mod report;
 
+use std::borrow::Cow;
 use std::path::Path;
 
 pub use compile::{
@@ -57,6 +58,7 @@ pub fn load_bytes(
 ) -> (Option<Compiled>, Report) {
     let mut faults = Faults::default();
     let text = text(bytes, &mut faults);
+    let text = text.as_deref();
     let raw = text.and_then(|text| reader::read_document::<raw::Root>(text, &mut faults));
     let mut meaning = Faults::default();
     let compiled = raw.and_then(|raw| compile::compile(&raw, text.unwrap_or_default(), base, entropy, now, connect, &mut meaning));
@@ -65,14 +67,17 @@ pub fn load_bytes(
     (compiled.filter(|_| !report.has_errors()), report)
 }
 
-fn text<'a>(bytes: &'a [u8], faults: &mut Faults) -> Option<&'a str> {
+/// With line feeds alone for line ends: YAML has a carriage return for one too (YAML 1.2 §5.4), and who looks for a line, or covers a secret in
+/// it, counts like the parser.
+fn text<'a>(bytes: &'a [u8], faults: &mut Faults) -> Option<Cow<'a, str>> {
     if bytes.len() > MAX_BYTES {
         faults.push(Fault::error("", format!("the file has {} bytes; at most {MAX_BYTES} are read", bytes.len())));
         return None;
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match std::str::from_utf8(bytes) {
-        Ok(text) => Some(text),
+        Ok(text) if text.contains('\r') => Some(text.replace("\r\n", "\n").replace('\r', "\n").into()),
+        Ok(text) => Some(text.into()),
         Err(error) => {
             let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
             faults.push(Fault::error("", format!("the file is not UTF-8 (line {line})")));

@@ -37,7 +37,7 @@ pub fn load_policy_tests(path: &Path, now: UnixTime) -> (Option<Vec<PolicyTest>>
     };
     let mut faults = Faults::default();
     let text = super::text(&bytes, &mut faults).unwrap_or_default();
-    let raw = reader::read_document::<raw::PolicyTests>(text, &mut faults);
+    let raw = reader::read_document::<raw::PolicyTests>(&text, &mut faults);
     let tests = raw.map(|raw| {
         if raw.tests.value.is_empty() {
             // A table without rows would pass whatever the policies say.
@@ -45,7 +45,7 @@ pub fn load_policy_tests(path: &Path, now: UnixTime) -> (Option<Vec<PolicyTest>>
         }
         raw.tests.value.iter().filter_map(|test| compile(test, now, &mut faults)).collect()
     });
-    let report = Report::new(name, text.to_owned(), faults);
+    let report = Report::new(name, text.into_owned(), faults);
     (tests.filter(|_| !report.has_errors()), report)
 }
 

@@ -1,4 +1,4 @@
-//! Our own accept loop, as a pingora `Service`: TLS by SNI, a deadline for handshakes, caps on connections; and what
+//! Our own accept loop, as a pingora `Service`: TLS by SNI, the PROXY protocol, a deadline for handshakes, caps on connections; and what
 //! comes is looked at before pingora's parsers see it.
 //!
 //! Pingora's stock listener builds its TLS configuration itself, without versions, tickets or a deadline for headers.
@@ -8,6 +8,7 @@ mod certificates;
 mod frames;
 mod handover;
 mod handshake;
+mod proxy_protocol;
 mod screen;
 mod screening;
 mod service;
@@ -15,6 +16,7 @@ mod stream;
 
 pub use certificates::{TlsError, server_config};
 pub use handover::{Inherited, Taker, hand_over};
+pub use proxy_protocol::{ParsedHeader, ProxyHeader, ProxyHeaderError, parse_proxy_header, read_proxy_header};
 pub use screening::{Note, Screening};
 pub use service::{Accepting, ConnectionEvent, ConnectionEvents, Listener};
 pub use stream::{ClientStream, Connection};

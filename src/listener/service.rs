@@ -13,13 +13,13 @@ use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 use super::addresses::{Addresses, Counted};
 use super::handshake::facts;
 use super::stream::Screens;
-use super::{ClientStream, TlsError, server_config};
+use super::{ClientStream, ProxyHeader, TlsError, read_proxy_header, server_config};
 use crate::config::ListenerSettings;
 use crate::identity_headers::ClientCertificateMode;
 use crate::message::ConnectionInfo;
@@ -56,6 +56,8 @@ pub struct Listener<A> {
 pub struct Accepting {
     tls: Option<TlsAcceptor>,
     screens: Screens,
+    /// Whose connections begin with a PROXY header.
+    balancers: Vec<IpNet>,
     pub(super) client_certificates: Option<ClientCertificateMode>,
     pub(super) tells_tls: bool,
     trusted_proxies: Vec<IpNet>,
@@ -68,6 +70,7 @@ impl Accepting {
         Ok(Self {
             tls,
             screens: Screens::new(settings),
+            balancers: settings.balancers.clone(),
             client_certificates,
             tells_tls: settings.tells_tls,
             trusted_proxies: settings.trusted_proxies.clone(),
@@ -76,7 +79,25 @@ impl Accepting {
 
     /// Behind it are many.
     fn is_proxy(&self, address: IpAddr) -> bool {
-        self.trusted_proxies.iter().any(|network| network.contains(&address))
+        self.trusted_proxies.iter().any(|network| network.contains(&address.to_canonical()))
+    }
+
+    /// One more connection of this address, `None` within where it is not counted; `None`: it has as many as it may have.
+    #[expect(clippy::option_option, reason = "three cases: counted, not to be counted, too many")]
+    fn count(&self, addresses: &Addresses, address: IpAddr, events: &ConnectionEvents) -> Option<Option<Counted>> {
+        if self.is_proxy(address) {
+            return Some(None);
+        }
+        let counted = addresses.count(address, self.screens.limits.connections_per_address);
+        if counted.is_none() {
+            events(ConnectionEvent::Refused);
+        }
+        counted.map(Some)
+    }
+
+    /// It says whose the connection is.
+    fn is_balancer(&self, address: IpAddr) -> bool {
+        self.balancers.iter().any(|network| network.contains(&address.to_canonical()))
     }
 }
 
@@ -140,16 +161,9 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
     /// `None`: the address has too many. It is closed without a word, before anything is computed for it.
     fn connection(&self, peer: SocketAddr, shutdown: ShutdownWatch) -> Option<OpenConnection<A>> {
         let accepting = self.accepting.load_full();
-        let counted = if accepting.is_proxy(peer.ip()) {
-            None
-        } else {
-            let counted = self.addresses.count(peer.ip(), accepting.screens.limits.connections_per_address);
-            if counted.is_none() {
-                (self.events)(ConnectionEvent::Refused);
-                return None;
-            }
-            counted
-        };
+        // Of a balancer's connections those count who are behind it.
+        let counted =
+            if accepting.is_balancer(peer.ip()) { None } else { accepting.count(&self.addresses, peer.ip(), &self.events)? };
         (self.events)(ConnectionEvent::Opened);
         Some(OpenConnection {
             listener: self.index,
@@ -157,6 +171,7 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
             accepting,
             app: self.app.clone(),
             shutdown,
+            addresses: self.addresses.clone(),
             events: self.events.clone(),
             _counted: counted,
         })
@@ -201,27 +216,50 @@ struct OpenConnection<A> {
     accepting: Arc<Accepting>,
     app: Arc<A>,
     shutdown: ShutdownWatch,
+    addresses: Addresses,
     events: ConnectionEvents,
     _counted: Option<Counted>,
 }
 
 impl<A: ServerApp + Send + Sync + 'static> OpenConnection<A> {
     async fn serve(&self, tcp: TcpStream) {
-        if let Some(stream) = self.stream(tcp).await {
+        if let Some((stream, _counted)) = self.stream(tcp).await {
             self.app.process_new(Box::new(stream), &self.shutdown).await;
         }
     }
 
-    /// A handshake that fails or takes too long is nobody's business but the client's.
-    async fn stream(&self, tcp: TcpStream) -> Option<ClientStream> {
+    /// A handshake that fails or takes too long is nobody's business but the client's. What a balancer says in front of it is read within
+    /// the same time.
+    async fn stream(&self, mut tcp: TcpStream) -> Option<(ClientStream, Option<Counted>)> {
         tcp.set_nodelay(true).ok()?;
         let local = tcp.local_addr().ok()?;
         let screens = self.accepting.screens;
-        let info = ConnectionInfo { listener: self.listener, peer: self.peer, local, tls: None, login_nonce: Mutex::default() };
-        let Some(acceptor) = &self.accepting.tls else { return ClientStream::plain(tcp, info, screens).ok() };
-        let tls = timeout(screens.limits.handshake_timeout, acceptor.accept(tcp)).await.ok()?.ok()?;
+        let until = Instant::now() + screens.limits.handshake_timeout;
+        let mut info =
+            ConnectionInfo { listener: self.listener, peer: self.peer, local, asked_port: None, tls: None, login_nonce: Mutex::default() };
+        let mut counted = None;
+        if self.accepting.is_balancer(self.peer.ip())
+            && let ProxyHeader::Client { source, destination } = self.proxy_header(&mut tcp, until).await?
+        {
+            counted = self.accepting.count(&self.addresses, source.ip(), &self.events)?;
+            info.peer = source;
+            info.asked_port = Some(destination.port()).filter(|port| *port != 0);
+        }
+        let Some(acceptor) = &self.accepting.tls else { return Some((ClientStream::plain(tcp, info, screens).ok()?, counted)) };
+        let tls = timeout_at(until, acceptor.accept(tcp)).await.ok()?.ok()?;
         let facts = facts(tls.get_ref().1, &self.accepting);
-        ClientStream::tls(tls, ConnectionInfo { tls: Some(facts), ..info }, screens).ok()
+        Some((ClientStream::tls(tls, ConnectionInfo { tls: Some(facts), ..info }, screens).ok()?, counted))
+    }
+
+    /// `None`: nobody is served. The operator is told why, because it is the balancer's own word that is missing or wrong.
+    async fn proxy_header(&self, tcp: &mut TcpStream, until: Instant) -> Option<ProxyHeader> {
+        let error = match timeout_at(until, read_proxy_header(tcp)).await {
+            Ok(Ok(header)) => return header,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the PROXY header did not come in time".to_owned(),
+        };
+        tracing::warn!(listener = self.listener, balancer = %self.peer, error, "a connection was closed");
+        None
     }
 }
 

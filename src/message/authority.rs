@@ -74,6 +74,7 @@ fn name(host: &str) -> Result<String, Malformed> {
     let sound = !host.is_empty()
         && host.len() <= 253
         && !host.starts_with('.')
+        && !host.ends_with('.')
         && !host.contains("..")
         && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
     if sound { Ok(host.to_ascii_lowercase()) } else { Err(Malformed::Authority) }
@@ -99,9 +100,25 @@ mod tests {
 
     #[test]
     fn what_could_name_two_hosts_is_refused() {
-        for raw in
-            ["", ".", "a..b", "user@host", "a,b", "a b", "a\0b", "host:", "host:99999", "host:-1", "[::1", "[x]", "ü.de", "a/b", "a:1:2"]
-        {
+        for raw in [
+            "",
+            ".",
+            "a..b",
+            "a..",
+            "a...:80",
+            "user@host",
+            "a,b",
+            "a b",
+            "a\0b",
+            "host:",
+            "host:99999",
+            "host:-1",
+            "[::1",
+            "[x]",
+            "ü.de",
+            "a/b",
+            "a:1:2",
+        ] {
             assert_eq!(Authority::parse(raw.as_bytes()), Err(Malformed::Authority), "{raw:?}");
         }
     }

@@ -47,8 +47,11 @@ pub struct TlsInfo {
 pub struct ConnectionInfo {
     /// Position of the listener in the configuration.
     pub listener: usize,
+    /// The client: the other end, or whom a balancer has said to speak for (PROXY protocol).
     pub peer: SocketAddr,
     pub local: SocketAddr,
+    /// The port of the balancer to which the client has connected, where it says so.
+    pub asked_port: Option<u16>,
     pub tls: Option<TlsInfo>,
     /// What the last login that began on it without a cookie was bound to, and when, in seconds since 1970.
     pub login_nonce: Mutex<Option<(String, u64)>>,

@@ -6,6 +6,10 @@
 //! `//`, `%2F` and `;parameters`, together with the other way to read the path: a request whose two
 //! readings are matched by different rules is refused too (`rules`).
 
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+
 use super::{MAX_TARGET_BYTES, Malformed};
 
 /// A path and perhaps a query, normalised.
@@ -81,14 +85,13 @@ fn normalise_path(path: &[u8], text: &mut String) -> Result<(), Malformed> {
                 rest = tail;
                 match value {
                     0..=0x1f | 0x7f | b'\\' => return Err(Malformed::Path),
-                    // The overlong forms of '.', '/' and '\' (CVE-2000-0884 and its many children).
-                    0xc0 | 0xc1 if follows_continuation(tail) => return Err(Malformed::Path),
-                    0xe0 if overlong_three(tail) => return Err(Malformed::Path),
+                    _ if is_overlong(value, tail) => return Err(Malformed::Path),
                     _ if is_unreserved(value) => text.push(char::from(value)),
                     _ => push_escape_as_sent(byte_pair(tail, path), text),
                 }
             }
             0..=0x20 | 0x7f | b'\\' | b'#' | b'"' | b'<' | b'>' => return Err(Malformed::Path),
+            byte if byte >= 0x80 && is_overlong(byte, tail) => return Err(Malformed::Path),
             byte if byte >= 0x80 => push_escape(byte, text),
             byte => text.push(char::from(byte)),
         }
@@ -112,12 +115,18 @@ fn escape(tail: &[u8]) -> Result<(u8, &[u8]), Malformed> {
     }
 }
 
-fn follows_continuation(tail: &[u8]) -> bool {
-    matches!(tail, [b'%', rest @ ..] if matches!(escape(rest), Ok((0x80..=0xbf, _))))
-}
-
-fn overlong_three(tail: &[u8]) -> bool {
-    matches!(tail, [b'%', rest @ ..] if matches!(escape(rest), Ok((0x80..=0x9f, _))))
+/// The overlong forms of '.', '/' and '\' (CVE-2000-0884 and its many children). A byte that is sent as it is becomes an escape, so that what
+/// follows counts in both spellings.
+fn is_overlong(value: u8, tail: &[u8]) -> bool {
+    let next = match tail {
+        [b'%', rest @ ..] => escape(rest).ok().map(|(value, _)| value),
+        tail => tail.first().copied(),
+    };
+    match value {
+        0xc0 | 0xc1 => matches!(next, Some(0x80..=0xbf)),
+        0xe0 => matches!(next, Some(0x80..=0x9f)),
+        _ => false,
+    }
 }
 
 fn normalise_query(query: &[u8], text: &mut String) -> Result<(), Malformed> {
@@ -139,7 +148,7 @@ fn second_reading(path: &str) -> Result<Option<String>, Malformed> {
     let pieces: Vec<&str> = split_at_slashes(path, &mut differs);
     for (index, piece) in pieces.iter().enumerate() {
         let name = piece.split(';').next().unwrap_or_default();
-        if is_dot_segment(name) {
+        if leads_elsewhere(piece) {
             return Err(Malformed::DotSegment);
         }
         differs |= name.len() != piece.len();
@@ -182,23 +191,30 @@ fn split_at_slashes<'a>(path: &'a str, escaped: &mut bool) -> Vec<&'a str> {
     pieces
 }
 
-/// `.` and `..`, also escaped more than once (`%252e`), which a target that decodes twice would follow.
-fn is_dot_segment(name: &str) -> bool {
-    if name.len() > 64 || !name.starts_with(['.', '%']) {
-        return false;
+/// `.` and `..`, as a target finds them that decodes any number of times: with dots escaped more than once (`%252e`), and before a slash, a
+/// backslash or a semicolon that is (`..%252f`, `..%3b`).
+fn leads_elsewhere(piece: &str) -> bool {
+    let is_dots = |name: &[u8]| matches!(name.split(|byte| *byte == b';').next(), Some(b"." | b".."));
+    if !piece.contains('%') {
+        return is_dots(piece.as_bytes());
     }
-    let mut name = name.to_ascii_lowercase();
-    loop {
-        if name == "." || name == ".." {
+    let mut read = Cow::Borrowed(piece.as_bytes());
+    for _ in 0..MAX_DECODED {
+        if read.split(|byte| matches!(byte, b'/' | b'\\')).any(is_dots) {
             return true;
         }
-        let decoded = name.replace("%2e", ".").replace("%25", "%");
-        if decoded == name {
+        let decoded = Cow::from(percent_decode(&read)).into_owned();
+        if decoded == *read {
             return false;
         }
-        name = decoded;
+        read = Cow::Owned(decoded);
     }
+    // Nobody honest escapes an escape so often, and who looks on pays for every time.
+    true
 }
+
+/// How often a path is decoded in search of a dot segment.
+const MAX_DECODED: usize = 8;
 
 fn push_escape_as_sent(digits: &[u8], text: &mut String) {
     text.push('%');
@@ -240,6 +256,8 @@ mod tests {
             "/?next=//x",
             "/job/feature%252Ffoo",
             "/100%25",
+            "/a%3Bb/%252e.x",
+            "/files/v1..2%252Fnotes..",
             "/.well-known/x",
             "/...",
             "/a;v=1/b",
@@ -280,6 +298,14 @@ mod tests {
             "/%C1%9C",
             "/%e0%80%ae",
             "/%u002e",
+            "/..%3b/a",
+            "/..%253Bx/a",
+            "/..%252fa",
+            "/a%252F..%252Fb",
+            "/..%255ca",
+            "/a%25252f.%25252fb",
+            "/%25252e%3b/",
+            "/%2525252525252525252541",
             "/a b",
             "/a\tb",
             "/a#b",
@@ -291,6 +317,18 @@ mod tests {
         ] {
             assert!(parse(target).is_err(), "{target}");
         }
+    }
+
+    /// A byte that is sent as it is becomes an escape on the way: what it makes with its neighbours is the same either way.
+    #[test]
+    fn overlong_forms_are_refused_however_they_are_sent() {
+        for target in
+            [&b"/\xc0\xae\xc0\xae/x"[..], b"/\xc0%ae/x", b"/%c0\xae/x", b"/\xc1\x9cx", b"/\xe0\x80\xaf", b"/%e0\x80\xaf", b"/\xe0%80%af"]
+        {
+            assert_eq!(RequestTarget::parse(target), Err(Malformed::Path), "{}", target.escape_ascii());
+        }
+        // A lone byte is no overlong form, and neither is another letter.
+        assert_eq!(RequestTarget::parse(b"/\xc0/\xe0\xa4\xb9").unwrap().path(), "/%C0/%E0%A4%B9");
     }
 
     #[test]

@@ -39,7 +39,8 @@ pub(super) fn read(session: &Session, context: &mut RequestContext, entropy: &En
     context.authority = Some(authority);
     context.target = Some(RequestTarget::parse(raw)?);
     let (Some(connection), Some(listener)) = (&context.connection, listener(context, &context.gateway)) else { return Ok(()) };
-    let port = if listener.port == 0 { connection.local.port() } else { listener.port };
+    let own_port = if listener.port == 0 { connection.local.port() } else { listener.port };
+    let port = connection.asked_port.unwrap_or(own_port);
     context.forwarded = Some(ForwardedFor::read(&header.headers, connection.peer, listener.scheme, port, &listener.forwarded));
     context.trace_id = Some(trace_id(&header.headers, context.created_at, entropy.bytes().unwrap_or_default()));
     Ok(())
@@ -130,7 +131,7 @@ pub(super) fn view<'a>(
 /// The connection, unless a proxy is at its other end.
 pub(super) fn unshared_connection<'a>(context: &'a RequestContext, listener: &ListenerRules) -> Option<&'a ConnectionInfo> {
     let connection = context.connection.as_deref()?;
-    let is_proxy = listener.forwarded.trusted_proxies.iter().any(|network| network.contains(&connection.peer.ip()));
+    let is_proxy = listener.forwarded.trusted_proxies.iter().any(|network| network.contains(&connection.peer.ip().to_canonical()));
     (!is_proxy).then_some(connection)
 }
 

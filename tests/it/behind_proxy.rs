@@ -10,6 +10,10 @@ use vestibule::app::{self, Options, Running};
 use vestibule::identity_headers::SigningKey;
 use vestibule::session::SessionKey;
 
+use crate::support::World;
+use crate::support::client::{connect, set_cookies};
+use crate::support::gateway::NONCE_COOKIE;
+
 fn configuration(options: &Options) -> Value {
     json!({
         "listeners": [{
@@ -72,6 +76,28 @@ async fn the_word_of_a_trusted_proxy_makes_the_request_a_secure_one() {
         assert_eq!((status.as_str(), location.as_str(), cookie.as_str()), ("302", "https://app.test/x?y=1", ""), "{fields:?}");
     }
     running.stop().await;
+}
+
+/// A listener of version 6 knows a proxy of version 4 as `::ffff:127.0.0.1`. The people behind one share a connection, and no nonce; a
+/// browser's own tabs do.
+#[test]
+fn people_behind_a_proxy_share_no_login_whatever_the_version_of_its_address() {
+    for (own, trusted, is_one) in
+        [("127.0.0.1", json!([]), true), ("127.0.0.1", json!(["127.0.0.1"]), false), ("[::]", json!(["127.0.0.1"]), false)]
+    {
+        let world = World::start_with(|plan| {
+            plan.listener()["trusted_proxies"] = trusted.clone();
+            plan.listener()["address"] = json!(format!("{own}:{}", plan.port));
+        });
+        let mut wire = connect(world.gateway.port);
+        let nonces = [(); 2].map(|()| {
+            wire.send(format!("GET /page HTTP/1.1\r\nHost: {}\r\nAccept: text/html\r\n\r\n", world.gateway.authority()).as_bytes())
+                .unwrap();
+            let response = wire.response("GET").unwrap();
+            set_cookies(&response).into_iter().find(|cookie| cookie.name == NONCE_COOKIE).unwrap_or_else(|| panic!("{response}")).value
+        });
+        assert_eq!(nonces[0] == nonces[1], is_one, "{own} {trusted}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

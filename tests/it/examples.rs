@@ -173,6 +173,7 @@ const SECTIONS: [(&str, Option<&str>); 37] = [
     ("### `certificates[]`", Some("Certificate")),
     ("### `security_policy`", Some("SecurityPolicy")),
     ("### `mutual_authentication`", Some("MutualAuthentication")),
+    ("### `proxy_protocol`", Some("ProxyProtocol")),
     ("### `response_headers`", Some("ResponseHeaders")),
     ("### `limits`", Some("Limits")),
     ("### `http2`", Some("Http2Limits")),

@@ -58,6 +58,7 @@ mod parity;
 mod paths;
 mod provider_faults;
 mod provider_quirks;
+mod proxy_protocol;
 mod redirects;
 mod redis_faults;
 mod redis_fleet;

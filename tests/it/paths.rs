@@ -178,6 +178,14 @@ fn p05_double_overlong_and_broken_encodings_are_never_read_as_something_else() {
             "/%c0%ae%c0%ae/private",
             "/x/%c0%ae%c0%ae/private",
             "/%c0%afprivate",
+            // Octets as they are, which are escaped on the way.
+            "/x/\u{c0}\u{ae}\u{c0}\u{ae}/private",
+            "/\u{c0}%afprivate",
+            "/%e0\u{80}\u{af}private",
+            // A slash or a semicolon after the dots, for who decodes twice.
+            "/x/..%252fprivate",
+            "/x/..%3b/private",
+            "/x/..%255cprivate",
         ],
     );
     // What decodes twice to a slash is no slash here: it is forwarded as it is, or refused.

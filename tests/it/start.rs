@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use vestibule::app::{self, Options};
+
 use crate::support::certificates::{certificates, write_signing_key};
 use crate::support::gateway::{Refusal, free_port, serve_refused, session_key, vestibule, write_private};
 use crate::support::secrets::Secrets;
@@ -264,6 +266,19 @@ fn c01_faults_of_form_and_of_meaning_are_reported_together_and_without_echoes() 
     }
     // The target group and the action that could not be read are missing to nobody.
     assert!(!said.contains("is called") && !said.contains("there is no action"), "an echo in\n{said}");
+}
+
+/// YAML has a carriage return for a line end: the line that is shown is the one with the fault, and not its neighbour with a secret.
+#[test]
+fn c06_line_ends_of_all_kinds_show_the_line_of_the_fault_and_no_secret() {
+    for end in ["\n", "\r\n", "\r"] {
+        let text =
+            format!("# a{end}sessions:\n  redis:\n    key_prefixx: b\n    url: \"redis://:wonderland@127.0.0.1:1\"\nlisteners: []\n");
+        let (loaded, report) = app::load_text(&text, Path::new(""), &Options::default());
+        let said = report.render(false);
+        assert!(loaded.is_none() && said.contains("    4 |     key_prefixx: b"), "{end:?}: {said}");
+        assert!(!said.contains("wonderland"), "{end:?}: {said}");
+    }
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub struct ListenerSettings {
     pub limits: ListenerLimits,
     /// Whose connections are not counted for one address.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whose connections begin with a PROXY header.
+    pub balancers: Vec<IpNet>,
 }
 
 pub(super) fn compile(
@@ -95,6 +97,7 @@ fn settings(context: &mut Context<'_>, raw: &Listener, certificates: &[ServerCer
     }
     let _ = certificates;
     let tls13_only = raw.security_policy.as_ref().and_then(|policy| policy.minimum_version) == Some(MinimumVersion::Tls13);
+    let balancers = balancers(context, raw);
     let client_authentication = mutual_authentication::compile(context, raw.mutual_authentication.as_ref(), protocol(raw));
     Some(ListenerSettings {
         address: address?,
@@ -105,6 +108,7 @@ fn settings(context: &mut Context<'_>, raw: &Listener, certificates: &[ServerCer
         desync_mitigation: desync_mitigation(raw),
         limits: limits::compile(context, raw),
         trusted_proxies: Vec::new(),
+        balancers,
     })
 }
 
@@ -191,6 +195,16 @@ fn check_priority(context: &mut Context<'_>, priority: &Located<u32>, seen: &mut
             place.insert(priority.span.line);
         }
     }
+}
+
+/// Who may say of its connections whose they are.
+fn balancers(context: &mut Context<'_>, raw: &Listener) -> Vec<IpNet> {
+    let Some(raw) = &raw.proxy_protocol else { return Vec::new() };
+    let trusted = &raw.value.trusted;
+    if trusted.value.is_empty() {
+        context.error_hint(raw, "nobody speaks it", "name the balancers: trusted: [10.0.0.0/24]");
+    }
+    networks(context, trusted)
 }
 
 fn networks(context: &mut Context<'_>, raw: &Located<Vec<Located<String>>>) -> Vec<IpNet> {

@@ -78,6 +78,8 @@ section! {
         mutual_authentication: Option<Located<MutualAuthentication>>,
         /// Whether targets get x-amzn-tls-version and x-amzn-tls-cipher-suite. Default false, as on an ALB.
         tls_version_and_cipher_suite_headers: Option<bool>,
+        /// Balancers in front that say in front of each connection whose it is. Off unless given.
+        proxy_protocol: Option<Located<ProxyProtocol>>,
         /// Proxies in front whose X-Forwarded-* is believed. Default none.
         trusted_proxies: Located<Vec<Located<String>>>,
         /// What becomes of X-Forwarded-For. Default append.
@@ -94,6 +96,14 @@ section! {
         rules: Vec<Rule>,
         /// What happens when no rule matches.
         default_actions: Located<Vec<Action>>,
+    }
+}
+
+section! {
+    /// The PROXY protocol, version 1 or 2.
+    pub struct ProxyProtocol {
+        /// Networks or addresses of balancers: all of their connections begin with a header, and nobody else's do.
+        trusted: Located<Vec<Located<String>>>,
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod client;
 pub(crate) mod gateway;
 pub(crate) mod h2;
 pub(crate) mod h2_target;
+pub(crate) mod haproxy;
 pub(crate) mod in_process;
 pub(crate) mod jose;
 pub(crate) mod logout_token;
