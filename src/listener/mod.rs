@@ -6,10 +6,12 @@ mod certificates;
 mod handover;
 mod handshake;
 mod head_deadline;
+mod proof;
 mod service;
 mod stream;
+mod tickets;
 
-pub use certificates::{TlsError, server_config};
+pub use certificates::{TlsCommons, TlsError};
 pub use handover::{Inherited, Taker, hand_over};
 pub use head_deadline::HeadDeadline;
 pub use service::{Accepting, ConnectionCounter, Listener};

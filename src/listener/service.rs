@@ -10,13 +10,20 @@ use async_trait::async_trait;
 use pingora::apps::ServerApp;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
+use rustls::ServerConfig;
+use rustls::server::Acceptor;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
+use super::certificates::server_config;
 use super::handshake::facts;
-use super::{ClientStream, HeadDeadline, TlsError, server_config};
+use super::proof::{self, asks_for_proof};
+use super::{ClientStream, HeadDeadline, TlsCommons, TlsError};
+use crate::clients::AcmeCertificate;
 use crate::config::{ListenerLimits, ListenerSettings};
 use crate::identity_headers::ClientCertificateMode;
 use crate::message::ConnectionInfo;
@@ -41,15 +48,32 @@ pub struct Listener<A> {
 
 /// What a reload may change for connections that are yet to come.
 pub struct Accepting {
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
     limits: ListenerLimits,
     pub(super) client_certificates: Option<ClientCertificateMode>,
     pub(super) tells_tls: bool,
 }
 
+struct Tls {
+    config: Arc<ServerConfig>,
+    /// For an authority that looks whether a name is ours; `None` where no certificate is ordered.
+    proof: Option<Arc<ServerConfig>>,
+}
+
 impl Accepting {
-    pub fn new(settings: &ListenerSettings) -> Result<Self, TlsError> {
-        let tls = if settings.certificates.is_empty() { None } else { Some(TlsAcceptor::from(Arc::new(server_config(settings)?))) };
+    /// `acme`: the certificate that is ordered for this listener. `orders`: whether any is, for whichever listener.
+    pub fn new(
+        settings: &ListenerSettings,
+        acme: Option<Arc<AcmeCertificate>>,
+        orders: bool,
+        commons: &TlsCommons,
+    ) -> Result<Self, TlsError> {
+        let tls = if settings.speaks_tls {
+            let proof = orders.then(|| proof::server_config(&commons.challenges)).transpose()?;
+            Some(Tls { config: Arc::new(server_config(settings, acme, commons)?), proof })
+        } else {
+            None
+        };
         let client_certificates = settings.client_authentication.as_ref().map(|asked| asked.mode);
         Ok(Self { tls, limits: settings.limits, client_certificates, tells_tls: settings.tells_tls })
     }
@@ -61,22 +85,22 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
         index: usize,
         socket: std::net::TcpListener,
         settings: &ListenerSettings,
+        accepting: Accepting,
         app: Arc<A>,
         counter: ConnectionCounter,
         linger: Arc<OnceLock<Duration>>,
-    ) -> Result<Self, TlsError> {
-        let accepting = Arc::new(ArcSwap::from_pointee(Accepting::new(settings)?));
-        Ok(Self {
+    ) -> Self {
+        Self {
             index,
             name: settings.address.to_string(),
             socket: Some(socket),
-            accepting,
+            accepting: Arc::new(ArcSwap::from_pointee(accepting)),
             app,
             connections: settings.limits.connections,
             permits: Arc::new(Semaphore::new(settings.limits.connections)),
             counter,
             linger,
-        })
+        }
     }
 
     /// The semaphore whose permits are all back when the last connection has closed, and how many there are.
@@ -178,10 +202,23 @@ impl<A: ServerApp + Send + Sync + 'static> OpenConnection<A> {
         let local = tcp.local_addr().ok()?;
         let deadline = Arc::new(HeadDeadline::new(self.accepting.limits.header_timeout));
         let info = ConnectionInfo { listener: self.listener, peer: self.peer, local, tls: None, login_nonce: Mutex::default() };
-        let Some(acceptor) = &self.accepting.tls else { return ClientStream::plain(tcp, info, deadline).ok() };
-        let tls = timeout(self.accepting.limits.handshake_timeout, acceptor.accept(tcp)).await.ok()?.ok()?;
+        let Some(tls) = &self.accepting.tls else { return ClientStream::plain(tcp, info, deadline).ok() };
+        let tls = timeout(self.accepting.limits.handshake_timeout, tls.handshake(tcp)).await.ok()??;
         let facts = facts(tls.get_ref().1, &self.accepting);
         ClientStream::tls(tls, ConnectionInfo { tls: Some(facts), ..info }, deadline).ok()
+    }
+}
+
+impl Tls {
+    /// `None`: it has failed, or was the proof that somebody has asked for, after which there is nothing more to say.
+    async fn handshake(&self, tcp: TcpStream) -> Option<TlsStream<TcpStream>> {
+        let Some(proof) = &self.proof else { return TlsAcceptor::from(self.config.clone()).accept(tcp).await.ok() };
+        let begun = LazyConfigAcceptor::new(Acceptor::default(), tcp).await.ok()?;
+        if asks_for_proof(&begun.client_hello()) {
+            let _ = begun.into_stream(proof.clone()).await.ok()?.shutdown().await;
+            return None;
+        }
+        begun.into_stream(self.config.clone()).await.ok()
     }
 }
 

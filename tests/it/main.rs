@@ -4,6 +4,7 @@
 
 mod support;
 
+mod acme;
 mod admin_sessions;
 mod alb_behaviours;
 mod authorization_request;
@@ -48,6 +49,7 @@ mod logs;
 mod mixed_up_response;
 mod mutual_tls;
 mod nginx_target;
+mod ocsp_stapling;
 mod operator;
 mod own_answers;
 mod parity;
@@ -67,6 +69,7 @@ mod session_keys;
 mod session_shards;
 mod session_store_faults;
 mod session_stores;
+mod session_tickets;
 mod session_time;
 mod sessions;
 mod sign_in_limits;
@@ -83,6 +86,7 @@ mod stopping;
 mod streaming;
 mod target_groups;
 mod targets;
+mod tls_configuration;
 mod tls_targets;
 mod token_keys;
 mod transforms;
