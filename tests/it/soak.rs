@@ -27,12 +27,12 @@ fn is_full() -> bool {
 }
 
 /// The number of the usual run, or of the full one.
-fn number(usual: usize, full: usize) -> usize {
+pub(crate) fn number(usual: usize, full: usize) -> usize {
     if is_full() { full } else { usual }
 }
 
 /// Lines of a million requests would be most of the work.
-fn quiet(plan: &mut Plan) {
+pub(crate) fn quiet(plan: &mut Plan) {
     plan.configuration["log"]["level"] = json!("error");
     plan.configuration["access_log"]["path"] = json!("/dev/null");
 }
