@@ -5,6 +5,7 @@
 mod support;
 
 mod acme;
+mod acme_proofs;
 mod admin_sessions;
 mod alb_behaviours;
 mod authorization_request;

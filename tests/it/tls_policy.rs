@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::support::World;
 use crate::support::certificates::certificates;
 use crate::support::gateway::{Plan, write_private};
-use crate::support::handshake::{handshake, leaf};
+use crate::support::handshake::{believing_everything, handshake, leaf};
 use crate::support::openssl::s_client;
 
 fn here() -> &'static Path {
@@ -152,7 +152,7 @@ fn k03_names_choose_certificates_and_every_other_name_gets_the_default() {
             plan.listener()["certificates"].as_array_mut().unwrap().push(more);
         }
     });
-    let everything = crate::acme::believing_everything(&[b"http/1.1"]);
+    let everything = believing_everything(&[b"http/1.1"]);
     let shown = |config: &Arc<ClientConfig>, name: &str| leaf(&handshake(world.gateway.port, config, name).unwrap());
     let default: CertificateDer<'static> = leaf(&handshake(world.gateway.port, &certificates().client(b"http/1.1"), "app.test").unwrap());
     for (name, expected) in [
