@@ -1,5 +1,6 @@
 //! Wires everything: with `reload`, the only file that names every floor.
 
+mod acme;
 mod connector;
 mod file_changes;
 mod reload;
@@ -22,15 +23,16 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
+use self::acme::Ordered;
 use crate::admin::{self, Access, Admin};
 use crate::clients::{
-    AddressObserver, HealthObserver, Observer, ProviderEvent, SystemClock, check_targets, resolve_targets, resolve_targets_once,
-    system_entropy,
+    AddressObserver, Challenges, HealthObserver, Observer, ProviderEvent, SystemClock, check_targets, resolve_targets,
+    resolve_targets_once, system_entropy,
 };
 use crate::clock::Clock;
 use crate::config::{self, Compiled, Connect, Files, LogSettings, Report};
 use crate::gateway::Gateway;
-use crate::listener::{ConnectionEvent, ConnectionEvents, Inherited, Listener, TlsError};
+use crate::listener::{ConnectionEvent, ConnectionEvents, Inherited, Listener, TlsCommons, TlsError};
 use crate::provider::Endpoint;
 use crate::proxy::{Departures, EndingProxy, Proxy, SWEEP, TargetIdentities};
 use crate::secret::Entropy;
@@ -204,6 +206,9 @@ pub async fn start_with(loaded: Loaded, options: Options, mut inherited: Option<
     });
     connections.keep_fresh(&Connections::default());
     show_certificates(&listeners, &metrics);
+    let challenges = Challenges::new(gateway.http_challenges.clone());
+    let commons = TlsCommons::new(options.clock.clone(), options.entropy.clone(), challenges)?;
+    let ordered = Ordered::for_listeners(&listeners, &Ordered::default(), &commons, &metrics);
 
     if let Some(inherited) = &inherited {
         upgrade::recall(&gateway, &inherited.memory);
@@ -254,13 +259,16 @@ pub async fn start_with(loaded: Loaded, options: Options, mut inherited: Option<
             providers: Arc::new(ArcSwap::from_pointee(providers)),
             departures,
             watched: file_changes::Watched::new(reload_on_change, files),
-            current: tokio::sync::Mutex::new(reload::Current { connections, _watched: watched }),
+            acme: Arc::new(ArcSwap::new(ordered.all())),
+            commons: commons.clone(),
+            current: tokio::sync::Mutex::new(reload::Current { connections, ordered: ordered.clone(), _watched: watched }),
         },
     };
     for (index, (socket, settings)) in sockets.into_iter().zip(&listeners).enumerate() {
         running.addresses.extend(socket.local_addr().ok());
         let app = Arc::new(EndingProxy::new(proxy.clone(), &settings.limits));
-        let mut listener = Listener::new(index, socket, settings, app, events.clone(), linger.clone())?;
+        let accepting = ordered.accepting(settings, &commons)?;
+        let mut listener = Listener::new(index, socket, settings, accepting, app, events.clone(), linger.clone());
         running.open.push(listener.open_connections());
         running.reloadable.listeners.push((settings.clone(), listener.accepting()));
         let stopping = stopping.clone();
@@ -276,6 +284,7 @@ pub async fn start_with(loaded: Loaded, options: Options, mut inherited: Option<
             clock: options.clock,
             access: Access::new(settings.address.ip(), settings.token),
             providers: running.reloadable.providers.clone(),
+            acme: running.reloadable.acme.clone(),
         });
         let listener = socket.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(socket));
         // Liveness goes on while the gateway drains: the task ends with the runtime, or when another process answers there.
@@ -291,6 +300,8 @@ pub async fn start_with(loaded: Loaded, options: Options, mut inherited: Option<
             }
         });
     }
+    // Once the listeners answer an authority that looks.
+    ordered.keep_fresh(&Ordered::default());
     running.ready.store(true, Ordering::Relaxed);
     if let Some(inherited) = inherited {
         upgrade::learn(inherited, running.reloadable.gateway.clone());

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 
 pub use access::Access;
 
+use crate::clients::AcmeCertificate;
 use crate::clock::Clock;
 use crate::gateway::Gateway;
 use crate::telemetry::{AccessLog, Metrics};
@@ -32,6 +33,8 @@ pub struct Admin {
     pub access: Access,
     /// Names of the providers; a reload puts others here.
     pub providers: Arc<ArcSwap<Vec<Arc<str>>>>,
+    /// Certificates that are ordered; a reload puts others here.
+    pub acme: Arc<ArcSwap<Vec<Arc<AcmeCertificate>>>>,
 }
 
 /// Serves until `stop` resolves.
@@ -48,10 +51,13 @@ async fn livez() -> &'static str {
 }
 
 /// New requests are welcome. Not so before the listeners are bound and once draining has begun. An identity provider that is
-/// down does not count: people who are signed in notice nothing.
+/// down does not count: people who are signed in notice nothing. Nor does a certificate that is not there yet, which is only told: the
+/// authority looks through the same balancer that asks here, and would find nobody.
 async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     if admin.ready.load(Ordering::Relaxed) {
-        "ok\n".into_response()
+        let missing =
+            admin.acme.load().iter().filter_map(|certificate| certificate.missing()).fold(String::new(), |all, one| all + &one + "\n");
+        format!("ok\n{missing}").into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response()
     }

@@ -11,12 +11,13 @@ use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
+use super::acme::Ordered;
 use super::file_changes::Watched;
 use super::{Connections, Connector, Options, observers, show_certificates, watch_targets};
-use crate::clients::resolve_targets_once;
+use crate::clients::{AcmeCertificate, resolve_targets_once};
 use crate::config::{self, AccessLogSettings, AdminSettings, Compiled, ListenerSettings, Report};
 use crate::gateway::Gateway;
-use crate::listener::{Accepting, TlsError};
+use crate::listener::{Accepting, TlsCommons, TlsError};
 use crate::proxy::Departures;
 use crate::telemetry::Metrics;
 
@@ -32,6 +33,8 @@ pub(super) struct Reloadable {
     pub(super) metrics: Arc<Metrics>,
     pub(super) departures: Arc<Departures>,
     pub(super) providers: Arc<ArcSwap<Vec<Arc<str>>>>,
+    pub(super) acme: Arc<ArcSwap<Vec<Arc<AcmeCertificate>>>>,
+    pub(super) commons: TlsCommons,
     pub(super) watched: Watched,
     /// Held during a reload: two at once would forget what the first has changed.
     pub(super) current: Mutex<Current>,
@@ -39,6 +42,7 @@ pub(super) struct Reloadable {
 
 pub(super) struct Current {
     pub(super) connections: Connections,
+    pub(super) ordered: Ordered,
     /// Health checks and look-ups of names; they end when others take their place.
     pub(super) _watched: JoinSet<()>,
 }
@@ -77,7 +81,8 @@ impl Reloadable {
         let told = self.unchanged(&compiled, &report);
         let Compiled { gateway, listeners, providers, reload_on_change, .. } = compiled;
         let order = self.order(&listeners)?;
-        let accepting = listeners.iter().map(Accepting::new).collect::<Result<Vec<_>, _>>()?;
+        let ordered = Ordered::for_listeners(&listeners, &current.ordered, &self.commons, &self.metrics);
+        let accepting = listeners.iter().map(|settings| ordered.accepting(settings, &self.commons)).collect::<Result<Vec<_>, _>>()?;
         let mut gateway = Arc::try_unwrap(gateway).map_err(|_| ReloadError::Shared)?;
         // Connections that are open know their listener by its place.
         let mut places: Vec<_> = gateway.listeners.into_iter().map(Some).collect();
@@ -95,8 +100,10 @@ impl Reloadable {
         self.providers.store(Arc::new(providers));
         connections.keep_fresh(&current.connections);
         show_certificates(&listeners, &self.metrics);
+        ordered.keep_fresh(&current.ordered);
+        self.acme.store(ordered.all());
         self.watched.is_in_use(reload_on_change, files);
-        *current = Current { connections, _watched: watch_targets(&gateway, clock, &self.departures) };
+        *current = Current { connections, ordered, _watched: watch_targets(&gateway, clock, &self.departures) };
         Ok(told)
     }
 
@@ -117,8 +124,7 @@ impl Reloadable {
 
     /// For each listener that is there, its place in the file.
     fn order(&self, new: &[ListenerSettings]) -> Result<Vec<usize>, ReloadError> {
-        let speaks_tls = |settings: &ListenerSettings| !settings.certificates.is_empty();
-        let is_same = |a: &ListenerSettings, b: &ListenerSettings| a.address == b.address && speaks_tls(a) == speaks_tls(b);
+        let is_same = |a: &ListenerSettings, b: &ListenerSettings| a.address == b.address && a.speaks_tls == b.speaks_tls;
         if let Some(added) = new.iter().find(|added| !self.listeners.iter().any(|(old, _)| is_same(old, added))) {
             return Err(ReloadError::Listeners(format!("no listener is open at {} with this protocol", added.address)));
         }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::{AT_FAULT, FAILED, output, policy_tests};
 use crate::app::{Connections, Connector, Observers};
 use crate::authentication::{Authenticate, KeySource as _, ProviderClient as _};
-use crate::clients::{SystemClock, system_entropy};
+use crate::clients::{SystemClock, ask_directory, system_entropy};
 use crate::clock::Clock as _;
-use crate::config;
+use crate::config::{self, Compiled};
 use crate::gateway::{Gateway, ListenerRules};
 use crate::provider::ProviderMetadata;
 use crate::tokens::KeySet;
@@ -23,11 +23,11 @@ pub(super) fn run(path: &Path, online: bool, tests: Option<&Path>) -> ExitCode {
     if tested != ExitCode::SUCCESS {
         return tested;
     }
-    if online { ask(path, &connector.into_connections(), &compiled.gateway) } else { ExitCode::SUCCESS }
+    if online { ask(path, &connector.into_connections(), &compiled) } else { ExitCode::SUCCESS }
 }
 
-/// Every provider and key set, and what it says.
-fn ask(path: &Path, connections: &Connections, gateway: &Gateway) -> ExitCode {
+/// Every provider, key set and authority, and what it says.
+fn ask(path: &Path, connections: &Connections, compiled: &Compiled) -> ExitCode {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return ExitCode::from(FAILED) };
     let (outcomes, doubts) = runtime.block_on(async {
         let mut outcomes = Vec::new();
@@ -38,7 +38,7 @@ fn ask(path: &Path, connections: &Connections, gateway: &Gateway) -> ExitCode {
         for (provider, connection) in &connections.providers {
             let outcome = match (connection.metadata().await, connection.keys().await) {
                 (Ok(metadata), Ok(keys)) => {
-                    doubts.extend(unknown_levels(gateway, &provider.name, &metadata));
+                    doubts.extend(unknown_levels(&compiled.gateway, &provider.name, &metadata));
                     Ok(format!("{}, {}", metadata.issuer, counted(&keys)))
                 }
                 (Err(error), _) => Err(format!("discovery ({}): {error}", provider.discovery_url)),
@@ -49,6 +49,11 @@ fn ask(path: &Path, connections: &Connections, gateway: &Gateway) -> ExitCode {
         for (issuer, connection) in &connections.key_sets {
             let outcome = connection.keys().await.map(|keys| counted(&keys)).map_err(|error| format!("key set: {error}"));
             outcomes.push((format!("jwt_validation of {issuer}"), outcome));
+        }
+        for listener in &compiled.listeners {
+            if let Some(order) = &listener.acme {
+                outcomes.push((format!("acme of {}", listener.address), ask_directory(order).await));
+            }
         }
         (outcomes, doubts)
     });

@@ -1,5 +1,6 @@
-//! What reaches out: the system's clock and randomness, providers over HTTPS, name resolution, health checks; and where sessions are kept.
+//! What reaches out: the system's clock and randomness, providers over HTTPS, name resolution, health checks, certificates by ACME; and where sessions are kept.
 
+mod acme;
 mod calls;
 mod circuit;
 mod fetched;
@@ -13,6 +14,7 @@ mod resolver;
 mod system;
 mod tls_roots;
 
+pub use acme::{AcmeCertificate, AcmeError, AcmeEvent, AcmeObserver, Challenges, Obtained, ask_directory};
 pub use calls::{Observer, ProviderEvent};
 pub use health_check::{HealthObserver, check_targets};
 pub use key_connection::KeyConnection;

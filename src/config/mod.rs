@@ -18,7 +18,7 @@ use std::path::Path;
 
 pub use compile::{
     AccessLogSettings, AdminSettings, ClientAuthentication, Compiled, Connect, ListenerLimits, ListenerSettings, LogSettings,
-    OWN_PARAMETERS, ProviderTls, ServerCertificate,
+    OWN_PARAMETERS, OcspResponse, ProviderTls, ServerCertificate,
 };
 pub use files::Files;
 pub use identity_provider_file::{ClientEntry, IdentityProviderFile, UserEntry, load_identity_provider};

@@ -199,7 +199,7 @@ impl Report {
 
 /// What stands behind a key that names a secret is covered also where the file could not be read as YAML.
 fn cover_by_key(line: &mut [char]) {
-    const KEYS: [&str; 4] = ["secret:", "password:", "signing_key:", "keys:"];
+    const KEYS: [&str; 5] = ["secret:", "password:", "signing_key:", "hmac_key:", "keys:"];
     let text: String = line.iter().collect::<String>().to_ascii_lowercase();
     for key in KEYS {
         let Some(at) = text.find(key) else { continue };

@@ -104,6 +104,12 @@ impl Reply {
         reply
     }
 
+    /// For a program that takes it as it is.
+    #[must_use]
+    pub(super) fn octets(body: String) -> Self {
+        Self::new(200, "application/octet-stream", body)
+    }
+
     #[must_use]
     pub fn fixed(fixed: &super::FixedResponse) -> Self {
         let headers = vec![(CONTENT_TYPE, fixed.content_type.clone())];

@@ -2,6 +2,7 @@
 //!
 //! `pipeline` is the table of contents; `reply` is where every failure becomes an answer.
 
+mod acme;
 mod address_limits;
 mod answer;
 mod bearer;
@@ -29,6 +30,7 @@ mod transform;
 
 use http::HeaderMap;
 
+pub use acme::{AcmeChallenge, AcmeOrder, ExternalAccount, HttpChallenges};
 pub use address_limits::{AddressLimits, PerAddress};
 pub use answer::Reply;
 pub use exchange::{Body, Exchange};
@@ -80,6 +82,8 @@ pub struct Gateway {
     pub known_tokens: KnownTokens,
     pub renewals: Renewals,
     pub address_limits: AddressLimits,
+    /// What authorities that make certificates are about to ask for.
+    pub http_challenges: HttpChallenges,
     /// Session cookies of all rules: none of them reaches a target, whichever rule set it.
     pub cookies: Vec<SessionCookie>,
     /// Whether any visitor is kept with a target. Where nobody is, cookies of ALB's names belong to somebody else: a real one
@@ -127,6 +131,7 @@ impl Gateway {
         self.known = old.known.clone();
         self.renewals = old.renewals.clone();
         self.address_limits = old.address_limits.clone();
+        self.http_challenges = old.http_challenges.clone();
         for group in &self.target_groups {
             if let Some(before) = old.target_groups.iter().find(|before| before.name == group.name) {
                 group.inherit(before, now);

@@ -12,7 +12,8 @@ use super::known_sessions::Known;
 use super::permission::permit;
 use super::sign_in_challenge::{ask_to_sign_in, page_of};
 use super::{
-    Body, Exchange, Reply, Rewritten, RoutingAction, RuleActions, Sticky, TargetFailure, TargetGroup, bearer, endpoints, reply, step_up,
+    Body, Exchange, Reply, Rewritten, RoutingAction, RuleActions, Sticky, TargetFailure, TargetGroup, acme, bearer, endpoints, reply,
+    step_up,
 };
 use crate::authentication::{Authenticate, Decision, Presented, Prompt, SessionOver, SessionTerm, decide, is_cors_preflight};
 use crate::identity_headers::IdentityHeaders;
@@ -38,6 +39,9 @@ pub struct Forward {
 
 /// `Err(Reply)` is every answer that the gateway gives itself. Either way the browser gets the newest state of its session.
 pub async fn handle(exchange: &mut Exchange<'_>) -> Result<Forward, Reply> {
+    if let Some(answer) = acme::answer(exchange) {
+        return Err(answer);
+    }
     let decision = match own_path(exchange) {
         Ok(None) => judge(exchange).await,
         // Few requests are, and the others should not carry what these need.

@@ -8,13 +8,15 @@ mod certificates;
 mod frames;
 mod handover;
 mod handshake;
+mod proof;
 mod proxy_protocol;
 mod screen;
 mod screening;
 mod service;
 mod stream;
+mod tickets;
 
-pub use certificates::{TlsError, server_config};
+pub use certificates::{TlsCommons, TlsError};
 pub use handover::{Inherited, Taker, hand_over};
 pub use proxy_protocol::{ParsedHeader, ProxyHeader, ProxyHeaderError, parse_proxy_header, read_proxy_header};
 pub use screening::{Note, Screening};

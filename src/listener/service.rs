@@ -11,15 +11,22 @@ use ipnet::IpNet;
 use pingora::apps::ServerApp;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
+use rustls::ServerConfig;
+use rustls::server::Acceptor;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use super::addresses::{Addresses, Counted};
+use super::certificates::server_config;
 use super::handshake::facts;
+use super::proof::{self, asks_for_proof};
 use super::stream::Screens;
-use super::{ClientStream, ProxyHeader, TlsError, read_proxy_header, server_config};
+use super::{ClientStream, ProxyHeader, TlsCommons, TlsError, read_proxy_header};
+use crate::clients::AcmeCertificate;
 use crate::config::ListenerSettings;
 use crate::identity_headers::ClientCertificateMode;
 use crate::message::ConnectionInfo;
@@ -54,7 +61,7 @@ pub struct Listener<A> {
 
 /// What a reload may change for connections that are yet to come.
 pub struct Accepting {
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
     screens: Screens,
     /// Whose connections begin with a PROXY header.
     balancers: Vec<IpNet>,
@@ -63,9 +70,26 @@ pub struct Accepting {
     trusted_proxies: Vec<IpNet>,
 }
 
+struct Tls {
+    config: Arc<ServerConfig>,
+    /// For an authority that looks whether a name is ours; `None` where no certificate is ordered.
+    proof: Option<Arc<ServerConfig>>,
+}
+
 impl Accepting {
-    pub fn new(settings: &ListenerSettings) -> Result<Self, TlsError> {
-        let tls = if settings.certificates.is_empty() { None } else { Some(TlsAcceptor::from(Arc::new(server_config(settings)?))) };
+    /// `acme`: the certificate that is ordered for this listener. `orders`: whether any is, for whichever listener.
+    pub fn new(
+        settings: &ListenerSettings,
+        acme: Option<Arc<AcmeCertificate>>,
+        orders: bool,
+        commons: &TlsCommons,
+    ) -> Result<Self, TlsError> {
+        let tls = if settings.speaks_tls {
+            let proof = orders.then(|| proof::server_config(&commons.challenges)).transpose()?;
+            Some(Tls { config: Arc::new(server_config(settings, acme, commons)?), proof })
+        } else {
+            None
+        };
         let client_certificates = settings.client_authentication.as_ref().map(|asked| asked.mode);
         Ok(Self {
             tls,
@@ -107,23 +131,23 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
         index: usize,
         socket: std::net::TcpListener,
         settings: &ListenerSettings,
+        accepting: Accepting,
         app: Arc<A>,
         events: ConnectionEvents,
         linger: Arc<OnceLock<Duration>>,
-    ) -> Result<Self, TlsError> {
-        let accepting = Arc::new(ArcSwap::from_pointee(Accepting::new(settings)?));
-        Ok(Self {
+    ) -> Self {
+        Self {
             index,
             name: settings.address.to_string(),
             socket: Some(socket),
-            accepting,
+            accepting: Arc::new(ArcSwap::from_pointee(accepting)),
             app,
             connections: settings.limits.connections,
             permits: Arc::new(Semaphore::new(settings.limits.connections)),
             addresses: Addresses::default(),
             events,
             linger,
-        })
+        }
     }
 
     /// The semaphore whose permits are all back when the last connection has closed, and how many there are.
@@ -245,8 +269,8 @@ impl<A: ServerApp + Send + Sync + 'static> OpenConnection<A> {
             info.peer = source;
             info.asked_port = Some(destination.port()).filter(|port| *port != 0);
         }
-        let Some(acceptor) = &self.accepting.tls else { return Some((ClientStream::plain(tcp, info, screens).ok()?, counted)) };
-        let tls = timeout_at(until, acceptor.accept(tcp)).await.ok()?.ok()?;
+        let Some(tls) = &self.accepting.tls else { return Some((ClientStream::plain(tcp, info, screens).ok()?, counted)) };
+        let tls = timeout_at(until, tls.handshake(tcp)).await.ok()??;
         let facts = facts(tls.get_ref().1, &self.accepting);
         Some((ClientStream::tls(tls, ConnectionInfo { tls: Some(facts), ..info }, screens).ok()?, counted))
     }
@@ -260,6 +284,19 @@ impl<A: ServerApp + Send + Sync + 'static> OpenConnection<A> {
         };
         tracing::warn!(listener = self.listener, balancer = %self.peer, error, "a connection was closed");
         None
+    }
+}
+
+impl Tls {
+    /// `None`: it has failed, or was the proof that somebody has asked for, after which there is nothing more to say.
+    async fn handshake(&self, tcp: TcpStream) -> Option<TlsStream<TcpStream>> {
+        let Some(proof) = &self.proof else { return TlsAcceptor::from(self.config.clone()).accept(tcp).await.ok() };
+        let begun = LazyConfigAcceptor::new(Acceptor::default(), tcp).await.ok()?;
+        if asks_for_proof(&begun.client_hello()) {
+            let _ = begun.into_stream(proof.clone()).await.ok()?.shutdown().await;
+            return None;
+        }
+        begun.into_stream(self.config.clone()).await.ok()
     }
 }
 

@@ -33,6 +33,7 @@ pub struct Metrics {
     connect_errors: IntCounterVec,
     healthy_targets: IntGaugeVec,
     certificate_expiry: GaugeVec,
+    acme_orders: IntCounterVec,
     session_cache: IntCounterVec,
     sessions_revoked: IntCounter,
     token_revocations: IntCounterVec,
@@ -112,6 +113,7 @@ impl Metrics {
             connect_errors: counters("upstream_connect_errors_total", "Connections to targets that failed", &["target_group"])?,
             healthy_targets,
             certificate_expiry: gauges("certificate_expiry_timestamp_seconds", "When a certificate expires", &["certificate"])?,
+            acme_orders: counters("acme_orders_total", "Certificates that were ordered, or could not be", &["result"])?,
             session_cache: counters(
                 "session_cache_total",
                 "Requests with a session whose person was, or was not, still in memory",
@@ -211,6 +213,11 @@ impl Metrics {
 
     pub fn healthy(&self, target_group: &str, count: usize) {
         self.healthy_targets.with_label_values(&[target_group]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// An authority was asked for a certificate.
+    pub fn acme_order(&self, is_good: bool) {
+        self.acme_orders.with_label_values(&[if is_good { "success" } else { "failure" }]).inc();
     }
 
     pub fn certificate(&self, name: &str, expires_at: i64) {

@@ -167,10 +167,13 @@ fn schema_in_the_repository_is_what_the_program_prints() {
 }
 
 /// Headings of docs/configuration.md and the definition of the schema whose keys stand below them. `None`: the root.
-const SECTIONS: [(&str, Option<&str>); 37] = [
+const SECTIONS: [(&str, Option<&str>); 41] = [
     ("## Top level", None),
     ("## `listeners[]`", Some("Listener")),
-    ("### `certificates[]`", Some("Certificate")),
+    ("### `certificates[]`", Some("ListenerCertificate")),
+    ("### `acme`", Some("Acme")),
+    ("### `external_account`", Some("ExternalAccount")),
+    ("### `session_ticket_keys[]`", Some("TicketKey")),
     ("### `security_policy`", Some("SecurityPolicy")),
     ("### `mutual_authentication`", Some("MutualAuthentication")),
     ("### `proxy_protocol`", Some("ProxyProtocol")),

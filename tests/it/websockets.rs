@@ -24,7 +24,7 @@ fn handshake(world: &World, cookie: &str, upgrade: &str) -> String {
 /// A masked text frame, "hello".
 const HELLO: [u8; 11] = [0x81, 0x85, 1, 2, 3, 4, b'h' ^ 1, b'e' ^ 2, b'l' ^ 3, b'l' ^ 4, b'o' ^ 1];
 
-fn open(world: &World, browser: &Browser) -> Wire {
+pub(crate) fn open(world: &World, browser: &Browser) -> Wire {
     let mut wire = connect(world.gateway.port);
     let cookie = format!("Cookie: {}\r\n", browser.cookie_header());
     wire.send(handshake(world, &cookie, "websocket").as_bytes()).unwrap();
@@ -34,7 +34,7 @@ fn open(world: &World, browser: &Browser) -> Wire {
     wire
 }
 
-fn echoes(wire: &mut Wire) {
+pub(crate) fn echoes(wire: &mut Wire) {
     wire.send(&HELLO).unwrap();
     assert_eq!(wire.exactly(HELLO.len()).unwrap(), HELLO);
 }

@@ -11,7 +11,7 @@ mod rules;
 mod session;
 mod tokens;
 
-pub const ALL: [(&str, fn(&[u8])); 32] = [
+pub const ALL: [(&str, fn(&[u8])); 33] = [
     ("alb_import", configuration::alb_import),
     ("allowed_origins", places::allowed_origins),
     ("authority", message::authority),

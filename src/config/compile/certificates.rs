@@ -9,6 +9,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::context::Context;
+use super::ocsp::{self, OcspResponse};
 use crate::config::raw;
 use crate::config::reader::Located;
 use crate::gateway::ClientCertificate;
@@ -24,9 +25,19 @@ pub struct ServerCertificate {
     pub names: Vec<String>,
     /// Seconds since 1970.
     pub expires_at: i64,
+    /// Sent with it.
+    pub ocsp: Option<OcspResponse>,
 }
 
-pub(super) fn open(context: &mut Context<'_>, raw: &raw::Certificate) -> Option<ServerCertificate> {
+/// One of a listener.
+pub(super) fn open_server(context: &mut Context<'_>, raw: &raw::ListenerCertificate) -> Option<ServerCertificate> {
+    let raw::ListenerCertificate { certificate, private_key, ocsp_response } = raw;
+    let opened = open(context, &raw::Certificate { certificate: certificate.clone(), private_key: private_key.clone() })?;
+    let ocsp = ocsp_response.as_ref().and_then(|at| ocsp::open(context, at, &opened.key.cert));
+    Some(ServerCertificate { ocsp, ..opened })
+}
+
+fn open(context: &mut Context<'_>, raw: &raw::Certificate) -> Option<ServerCertificate> {
     let chain_pem = context.file(&raw.certificate);
     let key_pem = context.file(&raw.private_key).map(zeroize::Zeroizing::new);
     let (chain_pem, key_pem) = (chain_pem?, key_pem?);
@@ -76,7 +87,7 @@ pub(super) fn open(context: &mut Context<'_>, raw: &raw::Certificate) -> Option<
         context.error(&raw.private_key, format!("{} is not the key of {}", raw.private_key.value, raw.certificate.value));
         return None;
     }
-    Some(ServerCertificate { name: raw.certificate.value.clone(), key: Arc::new(key), names, expires_at })
+    Some(ServerCertificate { name: raw.certificate.value.clone(), key: Arc::new(key), names, expires_at, ocsp: None })
 }
 
 /// Authorities, DER.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
+use super::acme;
 use super::actions;
 use super::certificates::{self, ServerCertificate};
 use super::conditions;
@@ -15,21 +16,29 @@ use super::limits::{self, ListenerLimits};
 use super::mutual_authentication::{self, ClientAuthentication};
 use super::references::{Place, References};
 use super::response_headers;
+use super::ticket_keys;
 use super::transforms;
 use crate::config::raw::{self, DesyncMitigationMode, Listener, MinimumVersion, Protocol};
 use crate::config::reader::Located;
-use crate::gateway::{HostNames, ListenerRules};
+use crate::gateway::{AcmeOrder, HostNames, ListenerRules};
 use crate::identity_headers::{ForwardedForMode, ForwardedSettings};
 use crate::message::Scheme;
 use crate::message::head::DesyncMitigation;
 use crate::rules::{Rule, RuleTable};
+use crate::secret::Secret;
 
 /// What the listener itself needs; its rules are in the gateway at the same position.
 #[derive(Debug, Clone)]
 pub struct ListenerSettings {
     pub address: SocketAddr,
-    /// Empty for plain HTTP. The first is the default.
+    /// Not so for plain HTTP.
+    pub speaks_tls: bool,
+    /// From files. The first is the default.
     pub certificates: Vec<ServerCertificate>,
+    /// The one that an authority makes.
+    pub acme: Option<AcmeOrder>,
+    /// 48 or 80 bytes each. None: the process makes its own.
+    pub ticket_keys: Vec<Secret<Vec<u8>>>,
     pub tls13_only: bool,
     /// `None`: clients are asked for no certificate.
     pub client_authentication: Option<ClientAuthentication>,
@@ -54,25 +63,30 @@ pub(super) fn compile(
     let certificates: Vec<Vec<ServerCertificate>> = raw
         .value
         .iter()
-        .map(|listener| listener.certificates.value.iter().filter_map(|raw| certificates::open(context, raw)).collect())
+        .map(|listener| listener.certificates.value.iter().filter_map(|raw| certificates::open_server(context, raw)).collect())
         .collect();
+    let has_http = raw.value.iter().any(|listener| protocol(listener) == Protocol::Http);
+    let orders: Vec<_> = raw.value.iter().map(|listener| acme::compile(context, listener, protocol(listener), has_http)).collect();
     let mut secure_names = HostNames::default();
-    for certificate in certificates.iter().flatten() {
-        for name in &certificate.names {
-            // A name in a certificate that is no pattern of ours is simply not served.
-            let _ = secure_names.add(name);
-        }
+    let in_files = certificates.iter().flatten().flat_map(|certificate| &certificate.names);
+    for name in in_files.chain(orders.iter().flatten().flat_map(|order| &order.domains)) {
+        // A name in a certificate that is no pattern of ours is simply not served.
+        let _ = secure_names.add(name);
     }
     let compiled: Vec<_> = raw
         .value
         .iter()
         .zip(certificates)
-        .map(|(listener, certificates)| {
-            let settings = settings(context, listener, &certificates);
-            let rules = rules(context, listener, &certificates, &secure_names, references);
+        .zip(orders)
+        .map(|((listener, certificates), acme)| {
+            let settings = settings(context, listener);
+            let mut names: Vec<&str> = certificates.iter().flat_map(|certificate| &certificate.names).map(String::as_str).collect();
+            names.extend(acme.iter().flat_map(|order| &order.domains).map(String::as_str));
+            let failed = certificates.len() < listener.certificates.value.len() || acme.is_some() != listener.acme.is_some();
+            let rules = rules(context, listener, &OwnNames { names, failed }, &secure_names, references);
             let rules = rules?;
             let trusted_proxies = rules.forwarded.trusted_proxies.clone();
-            Some((rules, ListenerSettings { certificates, trusted_proxies, ..settings? }))
+            Some((rules, ListenerSettings { certificates, acme, trusted_proxies, ..settings? }))
         })
         .collect();
     compiled.into_iter().collect()
@@ -82,26 +96,36 @@ fn protocol(listener: &Listener) -> Protocol {
     listener.protocol.as_ref().map_or(Protocol::Https, |at| at.value)
 }
 
-fn settings(context: &mut Context<'_>, raw: &Listener, certificates: &[ServerCertificate]) -> Option<ListenerSettings> {
+/// The names in a listener's certificates. `failed`: some of them could not be read.
+struct OwnNames<'n> {
+    names: Vec<&'n str>,
+    failed: bool,
+}
+
+fn settings(context: &mut Context<'_>, raw: &Listener) -> Option<ListenerSettings> {
     let address = context.address(&raw.address);
     match protocol(raw) {
-        Protocol::Https if raw.certificates.value.is_empty() => {
+        Protocol::Https if raw.certificates.value.is_empty() && raw.acme.is_none() => {
             context.error_hint(
                 &raw.address,
                 "an https listener needs a certificate",
-                "certificates: [{certificate: FILE, private_key: FILE}]",
+                "certificates: [{certificate: FILE, private_key: FILE}], or acme",
             );
         }
         Protocol::Http if !raw.certificates.value.is_empty() => context.error(&raw.certificates, "an http listener has no certificates"),
         Protocol::Https | Protocol::Http => {}
     }
-    let _ = certificates;
     let tls13_only = raw.security_policy.as_ref().and_then(|policy| policy.minimum_version) == Some(MinimumVersion::Tls13);
     let balancers = balancers(context, raw);
     let client_authentication = mutual_authentication::compile(context, raw.mutual_authentication.as_ref(), protocol(raw));
+    let asks_for_certificates = client_authentication.as_ref().is_some_and(Option::is_some);
+    let ticket_keys = ticket_keys::compile(context, raw, protocol(raw), asks_for_certificates);
     Some(ListenerSettings {
         address: address?,
+        speaks_tls: protocol(raw) == Protocol::Https,
         certificates: Vec::new(),
+        acme: None,
+        ticket_keys,
         tls13_only,
         client_authentication: client_authentication?,
         tells_tls: raw.tls_version_and_cipher_suite_headers.unwrap_or(false),
@@ -115,12 +139,12 @@ fn settings(context: &mut Context<'_>, raw: &Listener, certificates: &[ServerCer
 fn rules(
     context: &mut Context<'_>,
     raw: &Listener,
-    certificates: &[ServerCertificate],
+    own: &OwnNames<'_>,
     secure_names: &HostNames,
     references: &References<'_>,
 ) -> Option<ListenerRules> {
     let trusted_proxies = networks(context, &raw.trusted_proxies);
-    let hosts = hosts(context, raw, certificates, secure_names);
+    let hosts = hosts(context, raw, own, secure_names);
     let response_headers = response_headers::compile(context, raw.response_headers.as_ref(), protocol(raw), !trusted_proxies.is_empty());
     let place = Place { scheme: protocol(raw), is_behind_proxy: !trusted_proxies.is_empty(), references };
     let mut table = Vec::new();
@@ -220,7 +244,7 @@ fn networks(context: &mut Context<'_>, raw: &Located<Vec<Located<String>>>) -> V
     networks
 }
 
-fn hosts(context: &mut Context<'_>, raw: &Listener, certificates: &[ServerCertificate], secure_names: &HostNames) -> HostNames {
+fn hosts(context: &mut Context<'_>, raw: &Listener, own: &OwnNames<'_>, secure_names: &HostNames) -> HostNames {
     let mut hosts = HostNames::default();
     for at in &raw.hosts {
         if !HostNames::may_have(&at.value) || hosts.add(&at.value).is_err() {
@@ -228,14 +252,13 @@ fn hosts(context: &mut Context<'_>, raw: &Listener, certificates: &[ServerCertif
         }
     }
     if raw.hosts.is_empty() {
-        for name in certificates.iter().flat_map(|certificate| &certificate.names) {
+        for name in &own.names {
             let _ = hosts.add(name);
         }
         if raw::Protocol::Http == protocol(raw) {
             hosts.extend(secure_names);
         }
-        let certificates_failed = certificates.len() < raw.certificates.value.len();
-        if hosts.is_empty() && !certificates_failed && (protocol(raw) == Protocol::Http || !certificates.is_empty()) {
+        if hosts.is_empty() && !own.failed && (protocol(raw) == Protocol::Http || !raw.certificates.value.is_empty()) {
             context.error_hint(
                 &raw.address,
                 "there is no certificate to take the served names from",

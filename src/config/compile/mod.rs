@@ -1,5 +1,6 @@
 //! From what the file says to what it means, reporting every fault that only meaning shows.
 
+mod acme;
 mod actions;
 mod authenticate;
 mod authorize;
@@ -12,6 +13,7 @@ mod issuers;
 mod limits;
 mod listeners;
 mod mutual_authentication;
+mod ocsp;
 mod places;
 mod providers;
 mod redis;
@@ -21,6 +23,7 @@ mod response_headers;
 mod sessions;
 mod settings;
 mod targets;
+mod ticket_keys;
 mod tokens;
 mod transforms;
 
@@ -35,13 +38,14 @@ pub(super) use context::Context;
 pub use limits::ListenerLimits;
 pub use listeners::ListenerSettings;
 pub use mutual_authentication::ClientAuthentication;
+pub use ocsp::OcspResponse;
 pub use settings::{AccessLogSettings, AdminSettings, LogSettings};
 
 use super::raw::Root;
 use super::report::{Fault, Faults};
 use crate::authentication::{Authenticate, Authentication, FORM_LIFETIME, KeySource, LOGIN_LIFETIME, ProviderClient, SessionStore};
 use crate::clock::UnixTime;
-use crate::gateway::{AddressLimits, ClientCertificate, Gateway, KnownSessions, KnownTokens, Renewals, RuleActions};
+use crate::gateway::{AddressLimits, ClientCertificate, Gateway, HttpChallenges, KnownSessions, KnownTokens, Renewals, RuleActions};
 use crate::provider::{LOGOUT_TOKEN_LIFETIME, Provider};
 use crate::secret::Entropy;
 use crate::session::{EndedSessions, RedisServers, Sealer, SessionCookie, UsedOnce};
@@ -164,6 +168,7 @@ pub(super) fn compile(
             tokio::spawn(task);
         })),
         address_limits: AddressLimits::new(),
+        http_challenges: HttpChallenges::default(),
         cookies,
         is_sticky,
     };

@@ -1,6 +1,7 @@
 //! The file as it is written: sections, keys and their types. Meaning comes later (`compile`).
 
 mod actions;
+mod certificates;
 pub(super) mod identity_provider_file;
 mod limits;
 pub(super) mod policy_tests;
@@ -17,6 +18,7 @@ pub(super) use actions::{
     Action, ActionKind, Authenticate, Authorize, AuthorizeMode, Condition, FixedResponse, Forward, HttpHeader, OnUnauthenticatedRequest,
     QueryPair, Redirect, RedirectStatus,
 };
+pub(super) use certificates::{Acme, AcmeChallenge, ListenerCertificate, TicketKey};
 pub(super) use limits::{Http2Limits, Limits};
 pub(super) use providers::{AssertionAudience, IdentityProvider, ProviderType, PushedRequests, TokenEndpointAuthMethod};
 pub(super) use response_headers::ResponseHeaders;
@@ -71,7 +73,11 @@ section! {
         /// Names that are served; any other Host gets 421. Default: the names in the certificates.
         hosts: Vec<Located<String>>,
         /// The first is the default, SNI picks the others.
-        certificates: Located<Vec<Certificate>>,
+        certificates: Located<Vec<ListenerCertificate>>,
+        /// A certificate that an authority makes for this listener, beside those or instead of them.
+        acme: Option<Located<Acme>>,
+        /// Keys that tickets for further handshakes are sealed with, where several gateways share them. Default: own ones, replaced every six hours.
+        session_ticket_keys: Located<Vec<TicketKey>>,
         /// TLS versions.
         security_policy: Option<SecurityPolicy>,
         /// Certificates of clients. Off unless given.

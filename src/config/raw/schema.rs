@@ -48,7 +48,10 @@ fn as_the_reader_has_it(schema: &mut Value) {
 }
 
 /// Lists and maps that may be left out. Those that may not (`listeners`, `keys`, `targets`, …) say so when they are empty.
-const EMPTY_WHEN_ABSENT: [&str; 27] = [
+const EMPTY_WHEN_ABSENT: [&str; 30] = [
+    "session_ticket_keys",
+    "domains",
+    "contact",
     "revocation_lists",
     "allowed_origins",
     "hosts",

@@ -12,7 +12,7 @@ pub(crate) const APP: &str = "app.test";
 
 /// A certificate with its private key.
 pub(crate) struct Leaf {
-    certificate: CertificateDer<'static>,
+    pub(crate) certificate: CertificateDer<'static>,
     private_key: Vec<u8>,
     pub(crate) certificate_pem: String,
     pub(crate) private_key_pem: String,
@@ -102,6 +102,11 @@ impl Certificates {
         (self.secret_file("client.pem", &leaf.certificate_pem), self.secret_file("client.key", &leaf.private_key_pem))
     }
 
+    /// One more certificate for the gateway, with a key of its own, good until the first day of a year.
+    pub(crate) fn leaf_until(&self, year: i32) -> Leaf {
+        signed(&self.authority, |params| params.not_after = date_time_ymd(year, 1, 1))
+    }
+
     /// An authority that has signed nothing here.
     pub(crate) fn other_ca_file(&self) -> PathBuf {
         self.secret_file("other-ca.pem", &new_authority("stranger").2)
@@ -155,6 +160,19 @@ fn new_authority(name: &str) -> (Issuer<'static, KeyPair>, CertificateDer<'stati
     let certificate = params.self_signed(&key).unwrap();
     let (der, pem) = (certificate.der().clone(), certificate.pem());
     (Issuer::new(params, key), der, pem)
+}
+
+fn signed(authority: &Issuer<'static, KeyPair>, change: impl FnOnce(&mut CertificateParams)) -> Leaf {
+    let mut params = CertificateParams::new(["localhost", APP, "127.0.0.1"].map(str::to_owned)).unwrap();
+    change(&mut params);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, authority).unwrap();
+    Leaf {
+        certificate: certificate.der().clone(),
+        private_key: key.serialize_der(),
+        certificate_pem: certificate.pem(),
+        private_key_pem: key.serialize_pem(),
+    }
 }
 
 fn sign(flaw: Flaw, authority: &Issuer<'static, KeyPair>) -> Leaf {
