@@ -186,8 +186,7 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
     fn connection(&self, peer: SocketAddr, shutdown: ShutdownWatch) -> Option<OpenConnection<A>> {
         let accepting = self.accepting.load_full();
         // Of a balancer's connections those count who are behind it.
-        let counted =
-            if accepting.is_balancer(peer.ip()) { None } else { accepting.count(&self.addresses, peer.ip(), &self.events)? };
+        let counted = if accepting.is_balancer(peer.ip()) { None } else { accepting.count(&self.addresses, peer.ip(), &self.events)? };
         (self.events)(ConnectionEvent::Opened);
         Some(OpenConnection {
             listener: self.index,
