@@ -27,6 +27,7 @@ use vestibule::clock::UnixTime;
 use vestibule::config::{Connect, ProviderTls, load_bytes};
 use vestibule::gateway::{Body, Exchange, Gateway, Record, handle};
 use vestibule::identity_headers::SigningKey;
+use vestibule::message::head::{self, DesyncMitigation, HeadLimits};
 use vestibule::message::{Authority, RequestTarget, RequestView, Scheme};
 use vestibule::provider::{CallError, Endpoint, Moment, Provider, ProviderAnswer, ProviderCall, ProviderMetadata};
 use vestibule::session::SessionKey;
@@ -291,6 +292,23 @@ fn decisions(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// What a browser sends, a session among it, as it is read before the parser has it.
+fn heads(criterion: &mut Criterion) {
+    let head = format!(
+        "GET /app/page?x=1 HTTP/1.1\r\nHost: app.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)\r\n\
+         Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Language: en-GB,en;q=0.7\r\nAccept-Encoding: gzip, br\r\n\
+         Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: same-origin\r\nConnection: keep-alive\r\nCookie: AWSELBAuthSessionCookie-0={}\r\n\r\n",
+        "x".repeat(1200)
+    );
+    let limits = HeadLimits { target: 16 * 1024, bytes: 64 * 1024, fields: 128 };
+    criterion.bench_function("head of a request: found and read", |bencher| {
+        bencher.iter(|| {
+            let length = head::length(black_box(head.as_bytes()), 0)?;
+            head::read(&head.as_bytes()[..length], DesyncMitigation::Defensive, &limits).ok()
+        });
+    });
+}
+
 /// A token that nobody has seen, next to nothing but its signature.
 fn new_tokens(criterion: &mut Criterion) {
     let issuer = Issuer::new();
@@ -326,5 +344,5 @@ fn new_tokens(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decisions, new_tokens);
+criterion_group!(benches, heads, decisions, new_tokens);
 criterion_main!(benches);
