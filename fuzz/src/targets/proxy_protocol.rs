@@ -24,6 +24,12 @@ pub fn proxy_header(data: &[u8]) {
     let ProxyHeader::Client { source, destination } = header else { return };
     assert_eq!((source.ip().to_canonical(), destination.ip().to_canonical()), (source.ip(), destination.ip()));
     assert_eq!(theirs(whole), Some((source, destination)));
+    // Ports have one spelling, and so have addresses of version 4; `ppp` is laxer there.
+    if let Some(line) = std::str::from_utf8(whole).ok().and_then(|line| line.strip_prefix("PROXY ")) {
+        let words: Vec<&str> = line.strip_suffix("\r\n").unwrap().split(' ').collect();
+        assert_eq!(words[3..], [source.port().to_string(), destination.port().to_string()]);
+        assert!(words[0] != "TCP4" || words[1..3] == [source.ip().to_string(), destination.ip().to_string()]);
+    }
 }
 
 fn theirs(header: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
