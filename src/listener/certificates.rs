@@ -132,15 +132,13 @@ impl ResolvesServerCert for BySni {
     /// handshake fails.
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name().map(str::to_ascii_lowercase);
-        let shown = self.acme.as_ref().and_then(|acme| Some((acme, acme.shown()?)));
-        if let Some((acme, shown)) = &shown
-            && name.as_ref().is_some_and(|name| acme.order.domains.contains(name))
-        {
-            return Some(shown.key.clone());
+        let ordered = self.acme.as_ref().zip(name.as_ref()).and_then(|(acme, name)| acme.shown_for(name));
+        if let Some(ordered) = ordered {
+            return Some(ordered.key.clone());
         }
         let now = i64::try_from(self.clock.now().0).unwrap_or(i64::MAX);
         let from_file = self.among_files(name.as_deref()).map(|served| served.at(now));
-        from_file.or_else(|| shown.map(|(_, shown)| shown.key.clone()))
+        from_file.or_else(|| Some(self.acme.as_ref()?.shown()?.key.clone()))
     }
 }
 

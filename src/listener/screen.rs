@@ -4,6 +4,10 @@
 //! the refusal is answered and logged like every request, and nothing after it is read. Bodies are followed octet by octet: where one
 //! ends is decided here. Slow heads and slow bodies end here too (threats D01 to D12, Q03): the parser's time-out begins anew with every byte.
 
+mod stand_in;
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +17,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+use self::stand_in::stand_in;
 use super::screening::{Note, Screening};
 use crate::config::ListenerLimits;
 use crate::message::head::{self, BodyLength, DesyncMitigation, Refusal};
@@ -100,6 +105,9 @@ impl Screen {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the body is not framed as announced, or too slow")));
             }
             self.resume();
+            if self.failed {
+                continue;
+            }
             if !self.collected.is_empty() || matches!(self.state, State::Over { .. }) {
                 // The rest of a head, or what nobody wants.
                 let mut piece = [0; PIECE];
@@ -114,7 +122,7 @@ impl Screen {
                 }
                 let mut octets = std::mem::take(&mut self.collected);
                 octets.extend_from_slice(piece.filled());
-                self.digest(&octets);
+                self.digest(octets);
                 continue;
             }
             // The usual case: what comes goes on where it is.
@@ -130,13 +138,18 @@ impl Screen {
             let passed = self.pass(octets);
             if passed < octets.len() {
                 let rest = octets[passed..].to_vec();
-                self.digest(&rest);
+                self.digest(rest);
                 buffer.set_filled(before + passed);
             }
             if passed > 0 {
                 return Poll::Ready(Ok(()));
             }
         }
+    }
+
+    /// A request was refused: more may be on its way, and is not looked at.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state, State::Over { .. })
     }
 
     /// Hands out what is ready.
@@ -184,7 +197,7 @@ impl Screen {
     }
 
     /// Everything else: what may go on is made ready, and what has to wait is kept.
-    fn digest(&mut self, octets: &[u8]) {
+    fn digest(&mut self, mut octets: Vec<u8>) {
         let mut at = 0;
         while at < octets.len() {
             match self.step(&octets[at..]) {
@@ -197,7 +210,8 @@ impl Screen {
                     at += count;
                 }
                 Step::Wait => {
-                    self.collected = octets[at..].to_vec();
+                    octets.drain(..at);
+                    self.collected = octets;
                     return;
                 }
                 Step::Fail => {
@@ -296,7 +310,8 @@ impl Screen {
         if let State::Opaque { request, octets } = self.state
             && self.shared.has_answered(request)
         {
-            self.state = if octets { State::Over { discarded: 0 } } else { State::Head };
+            self.state = State::Head;
+            self.failed |= octets;
         }
     }
 
@@ -354,35 +369,9 @@ impl Pace {
     }
 }
 
-/// A request that asks for the refusal, in the form that the client understands.
-fn stand_in(head: &[u8]) -> Vec<u8> {
-    let line_end = memchr::memchr(b'\n', head).unwrap_or(head.len());
-    let method = head[..line_end].split(|byte| *byte == b' ').next().unwrap_or_default();
-    let is_plain = !method.is_empty() && method.len() <= 64 && method.iter().all(u8::is_ascii_uppercase) && method != b"CONNECT";
-    let mut stand_in = if is_plain { method.to_vec() } else { b"GET".to_vec() };
-    stand_in.extend_from_slice(b" / HTTP/1.1\r\nHost: refused.invalid\r\nConnection: close\r\n");
-    for line in head.split(|byte| *byte == b'\n').skip(1).map(|line| line.strip_suffix(b"\r").unwrap_or(line)) {
-        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
-        let is_told = TOLD.iter().any(|told| name.eq_ignore_ascii_case(told.as_bytes()));
-        if is_told && name.len() < line.len() && line.len() < LONGEST_TOLD && line.iter().all(|byte| (0x20..0x7f).contains(byte)) {
-            stand_in.extend_from_slice(line);
-            stand_in.extend_from_slice(b"\r\n");
-        }
-    }
-    stand_in.extend_from_slice(b"\r\n");
-    stand_in
-}
-
-/// What decides the form of an answer, and whose line it is.
-const TOLD: [&str; 7] =
-    ["accept", "accept-language", "sec-fetch-mode", "sec-fetch-dest", "sec-fetch-site", "user-agent", "x-requested-with"];
-const LONGEST_TOLD: usize = 1024;
 const MOST_EMPTY_LINES: u8 = 2;
 /// As much of a head as is usually missing.
 const PIECE: usize = 4096;
-const MOST_DISCARDED: usize = 1024 * 1024;
+const MOST_DISCARDED: usize = 16 * 1024 * 1024;
 /// Before a body has to come at the least rate.
 const GRACE: Duration = Duration::from_secs(20);
-
-#[cfg(test)]
-mod tests;

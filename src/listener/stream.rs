@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::http::ResponseHeader;
@@ -16,6 +17,7 @@ use pingora::protocols::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
 use super::frames::Frames;
@@ -61,6 +63,11 @@ pub struct ClientStream {
     inner: Inner,
     id: UniqueIDType,
     watch: Watch,
+    send_timeout: Duration,
+    /// Runs while the client takes nothing.
+    stuck: Option<Pin<Box<Sleep>>>,
+    /// Everything has been said.
+    linger: Option<Pin<Box<Sleep>>>,
     proxy_digest: Arc<ProxyDigest>,
     socket_digest: Arc<SocketDigest>,
     ssl_digest: Option<Arc<SslDigest>>,
@@ -95,7 +102,28 @@ impl ClientStream {
         let connection = Connection { info: Arc::new(info), limits: screens.limits, screening };
         let proxy_digest = Arc::new(ProxyDigest::new(Box::new(response), Some(Box::new(connection))));
         let socket_digest = Arc::new(socket_digest);
-        Ok(Self { inner, id: fd, watch, proxy_digest, socket_digest, ssl_digest })
+        Ok(Self {
+            inner,
+            id: fd,
+            watch,
+            send_timeout: screens.limits.send_timeout,
+            stuck: None,
+            linger: None,
+            proxy_digest,
+            socket_digest,
+            ssl_digest,
+        })
+    }
+
+    /// Pingora's own time-out is for a whole piece of up to 64 KiB and more, which takes a slow line longer than a client that has stopped.
+    fn while_it_moves<T>(&mut self, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.stuck = None;
+            return polled;
+        }
+        let limit = self.send_timeout;
+        ready!(self.stuck.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing")))
     }
 
     /// The connection behind a pingora session, whatever its HTTP version.
@@ -127,26 +155,46 @@ impl AsyncRead for ClientStream {
 impl AsyncWrite for ClientStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        match &mut this.inner {
+        let polled = match &mut this.inner {
             Inner::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Inner::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
+        };
+        this.while_it_moves(context, polled)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().inner {
+        let this = self.get_mut();
+        let polled = match &mut this.inner {
             Inner::Plain(stream) => Pin::new(stream).poll_flush(context),
             Inner::Tls(stream) => Pin::new(stream).poll_flush(context),
-        }
+        };
+        this.while_it_moves(context, polled)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(Pin::new(&mut *this).poll_flush(context))?;
-        match &mut this.inner {
-            Inner::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Inner::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut *this).poll_flush(context))?;
+            ready!(match &mut this.inner {
+                Inner::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+                Inner::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            })?;
+            if !matches!(&this.watch, Watch::Http1(screen) if screen.is_over()) {
+                return Poll::Ready(Ok(()));
+            }
         }
+        // What still comes of a request that was refused would be answered with a reset, and that takes the answer away from who has not
+        // read it yet.
+        let timer = this.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        while timer.as_mut().poll(context).is_pending() {
+            let mut space = [0; 4096];
+            let mut rest = ReadBuf::new(&mut space);
+            match ready!(Pin::new(&mut this.inner).poll_read(context, &mut rest)) {
+                Ok(()) if !rest.filled().is_empty() => {}
+                Ok(()) | Err(_) => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -200,5 +248,7 @@ impl fmt::Debug for ClientStream {
     }
 }
 
+/// For the rest of a request that was refused.
+const LINGER: Duration = Duration::from_secs(2);
 /// A head and a small body leave in one TLS record.
 const WRITE_BUFFER: usize = 4096;

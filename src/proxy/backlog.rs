@@ -17,12 +17,20 @@ pub(super) struct Backlog {
     moved: AtomicU64,
 }
 
-/// What the sweep sees of it.
+/// What the clients of a listener may leave untaken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MayHold {
+    pub(super) listener: usize,
+    /// `limits.unsent_bytes`, of all together.
+    pub(super) octets: u64,
+    /// `limits.send_timeout`.
+    pub(super) time: Duration,
+}
+
+/// What the sweep sees of an answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Held {
-    pub(super) listener: usize,
-    /// `limits.unsent_bytes` of the listener.
-    pub(super) limit: u64,
+    pub(super) may: MayHold,
     pub(super) octets: u64,
     /// For how long nothing has been taken.
     pub(super) idle: Duration,
@@ -43,12 +51,12 @@ impl Backlog {
         }
     }
 
-    pub(super) fn octets(&self) -> u64 {
-        self.read.load(Ordering::Relaxed).saturating_sub(self.taken.load(Ordering::Relaxed))
-    }
-
-    pub(super) fn idle(&self) -> Duration {
-        Duration::from_millis(self.age().saturating_sub(self.moved.load(Ordering::Relaxed)))
+    /// `None`: nothing worth counting. Nobody is told when the last octets of a piece are taken, so that a stream that is quiet still seems
+    /// to hold them; but one whose client took nothing would have ended by `send_timeout`.
+    pub(super) fn held(&self, may: MayHold) -> Option<Held> {
+        let octets = self.read.load(Ordering::Relaxed).saturating_sub(self.taken.load(Ordering::Relaxed));
+        let idle = Duration::from_millis(self.age().saturating_sub(self.moved.load(Ordering::Relaxed)));
+        (octets >= LEAST_COUNTED && idle <= may.time + PATIENCE).then_some(Held { may, octets, idle })
     }
 
     fn age(&self) -> u64 {
@@ -57,25 +65,25 @@ impl Backlog {
 }
 
 /// Which of them are to end, so that those of each listener hold no more than they may. Whoever takes something, however slowly, is
-/// no reason; of the others those who have taken nothing for longest.
+/// no reason; of the others those who hold most.
 pub(super) fn to_be_ended(all: &[Held]) -> Vec<usize> {
     let mut sums: HashMap<usize, u64> = HashMap::new();
     for held in all {
-        *sums.entry(held.listener).or_default() += held.octets;
+        *sums.entry(held.may.listener).or_default() += held.octets;
     }
     let mut stuck: Vec<usize> = (0..all.len())
         .filter(|index| {
             let held = all[*index];
-            let sum = sums.get(&held.listener).copied().unwrap_or_default();
-            let patience = if sum / 2 > held.limit { PATIENCE_IN_NEED } else { PATIENCE };
-            held.octets > 0 && sum > held.limit && held.idle >= patience
+            let sum = sums.get(&held.may.listener).copied().unwrap_or_default();
+            let patience = if sum / 2 > held.may.octets { PATIENCE_IN_NEED } else { PATIENCE };
+            sum > held.may.octets && held.idle >= patience
         })
         .collect();
-    stuck.sort_by_key(|index| std::cmp::Reverse(all[*index].idle));
+    stuck.sort_by_key(|index| std::cmp::Reverse((all[*index].octets, all[*index].idle)));
     stuck.retain(|index| {
         let held = all[*index];
-        let sum = sums.entry(held.listener).or_default();
-        let is_too_much = *sum > held.limit;
+        let sum = sums.entry(held.may.listener).or_default();
+        let is_too_much = *sum > held.may.octets;
         if is_too_much {
             *sum -= held.octets;
         }
@@ -84,6 +92,8 @@ pub(super) fn to_be_ended(all: &[Held]) -> Vec<usize> {
     stuck
 }
 
+/// A piece that pingora reads. Less is a message of a stream, or the end of an answer.
+const LEAST_COUNTED: u64 = 64 * 1024;
 /// A client may pause.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// When there is twice as much as there may be.
@@ -93,14 +103,18 @@ const PATIENCE_IN_NEED: Duration = Duration::from_secs(1);
 mod tests {
     use super::*;
 
+    fn may(listener: usize) -> MayHold {
+        MayHold { listener, octets: 100, time: Duration::from_secs(60) }
+    }
+
     fn held(listener: usize, octets: u64, idle: u64) -> Held {
-        Held { listener, limit: 100, octets, idle: Duration::from_secs(idle) }
+        Held { may: may(listener), octets, idle: Duration::from_secs(idle) }
     }
 
     #[test]
     fn those_who_take_nothing_end_when_there_is_too_much_and_no_more_of_them_than_needed() {
         assert_eq!(to_be_ended(&[held(0, 60, 50), held(0, 40, 50)]), Vec::<usize>::new(), "as much as there may be");
-        assert_eq!(to_be_ended(&[held(0, 60, 20), held(0, 50, 50), held(0, 60, 30)]), [1, 2], "the longest first");
+        assert_eq!(to_be_ended(&[held(0, 60, 20), held(0, 50, 50), held(0, 70, 30)]), [2, 0], "the largest first");
         assert_eq!(to_be_ended(&[held(0, 150, 9), held(0, 1, 50)]), [1], "a pause is no reason");
         assert_eq!(to_be_ended(&[held(0, 250, 2), held(0, 1, 0)]), [0], "unless there is far too much");
         assert_eq!(to_be_ended(&[held(0, 150, 0), held(1, 60, 50)]), Vec::<usize>::new(), "another listener's");
@@ -109,11 +123,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_taken_counts_as_movement() {
         let backlog = Backlog::default();
-        backlog.note(100, 0);
+        let of = |backlog: &Backlog| backlog.held(may(0)).map(|held| (held.octets, held.idle));
+        backlog.note(100_000, 0);
         tokio::time::advance(Duration::from_secs(5)).await;
-        backlog.note(50, 0);
-        assert_eq!((backlog.octets(), backlog.idle()), (150, Duration::from_secs(5)));
-        backlog.note(0, 100);
-        assert_eq!((backlog.octets(), backlog.idle()), (50, Duration::ZERO));
+        backlog.note(50_000, 0);
+        assert_eq!(of(&backlog), Some((150_000, Duration::from_secs(5))));
+        backlog.note(0, 10_000);
+        assert_eq!(of(&backlog), Some((140_000, Duration::ZERO)));
+        tokio::time::advance(Duration::from_secs(80)).await;
+        assert_eq!(of(&backlog), None, "a stream that is quiet");
+        backlog.note(0, 149_000);
+        assert_eq!(of(&backlog), None, "a message");
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pingora::proxy::Session;
 use tokio::time::Instant;
 
+use super::backlog::MayHold;
 use super::departures::InFlight;
 use super::ending::Ending;
 use super::logging;
@@ -134,8 +135,10 @@ impl RequestContext {
                 self.screening = Some(connection.screening.clone());
             }
         }
-        // Pingora's own waits for nothing: a client that takes no octet of its answer would keep the target's connection for good.
-        session.set_write_timeout(Some(self.limits.send_timeout));
+        // Of HTTP/1.1 the connection itself sees to it. A window of HTTP/2 that stays closed would keep the target's connection for good.
+        if !is_http1 {
+            session.set_write_timeout(Some(self.limits.send_timeout));
+        }
         let idle = self.limits.idle_timeout.as_secs().max(1);
         let kept = session.get_keepalive().map(|_| idle);
         // An ALB, too, ends the connection after a request that others may read in another way.
@@ -151,9 +154,10 @@ impl RequestContext {
         self.gateway.listeners.get(self.connection.as_ref()?.listener)
     }
 
-    /// The listener, and how much its clients may leave untaken.
-    pub(super) fn may_hold(&self) -> (usize, u64) {
-        (self.connection.as_ref().map_or(0, |connection| connection.listener), self.limits.unsent_bytes)
+    /// What its clients may leave untaken.
+    pub(super) fn may_hold(&self) -> MayHold {
+        let listener = self.connection.as_ref().map_or(0, |connection| connection.listener);
+        MayHold { listener, octets: self.limits.unsent_bytes, time: self.limits.send_timeout }
     }
 
     /// How the visitor speaks, as far as that is known.

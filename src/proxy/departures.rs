@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::backlog::{Held, to_be_ended};
+use super::backlog::{MayHold, to_be_ended};
 use super::ending::Ending;
 use crate::gateway::{Outstanding, TargetGroup};
 
@@ -26,8 +26,7 @@ struct Running {
     index: usize,
     socket: Option<SocketAddr>,
     ending: Arc<Ending>,
-    /// The listener, and how much its clients may leave untaken.
-    may_hold: (usize, u64),
+    may_hold: MayHold,
 }
 
 struct Gone {
@@ -67,10 +66,11 @@ impl Departures {
         let mut endings = Vec::new();
         let mut held = Vec::new();
         for shard in &self.running {
-            for running in locked(shard).values().filter(|running| running.ending.backlog.octets() > 0) {
-                let (backlog, (listener, limit)) = (&running.ending.backlog, running.may_hold);
-                held.push(Held { listener, limit, octets: backlog.octets(), idle: backlog.idle() });
-                endings.push(running.ending.clone());
+            for running in locked(shard).values() {
+                if let Some(of_this) = running.ending.backlog.held(running.may_hold) {
+                    held.push(of_this);
+                    endings.push(running.ending.clone());
+                }
             }
         }
         for index in to_be_ended(&held) {
@@ -99,7 +99,7 @@ impl Departures {
         group: &Arc<TargetGroup>,
         outstanding: &Outstanding,
         ending: Arc<Ending>,
-        may_hold: (usize, u64),
+        may_hold: MayHold,
     ) -> InFlight {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed);
         let socket = outstanding.target().socket(outstanding.turn);
@@ -144,6 +144,8 @@ mod tests {
     use crate::clock::UnixTime;
     use crate::gateway::{Algorithm, Balance, ProtocolVersion, Target, TargetAddress, TargetTimeouts, Wanted};
 
+    const NO_LIMIT: MayHold = MayHold { listener: 0, octets: u64::MAX, time: Duration::ZERO };
+
     fn group(delay: Duration) -> Arc<TargetGroup> {
         let sockets = vec![SocketAddr::from(([10, 0, 0, 1], 80)), SocketAddr::from(([10, 0, 0, 2], 80))];
         let address = TargetAddress::Inet { host: "app.internal".to_owned(), port: 80, resolved: ArcSwap::from_pointee(sockets) };
@@ -168,7 +170,7 @@ mod tests {
             .map(|_| {
                 let outstanding = group.pick(Wanted { sticky: None, tried: &[], random: 0, now: UnixTime(1) }).unwrap();
                 let (ending, socket) = (Arc::<Ending>::default(), outstanding.target().socket(outstanding.turn).unwrap());
-                (departures.begins(&group, &outstanding, ending.clone(), (0, u64::MAX)), ending, socket)
+                (departures.begins(&group, &outstanding, ending.clone(), NO_LIMIT), ending, socket)
             })
             .collect();
         happens(&departures, &group, running[0].2);
@@ -194,7 +196,7 @@ mod tests {
     fn requests_that_have_ended_are_forgotten() {
         let (departures, group) = (Arc::<Departures>::default(), group(Duration::ZERO));
         let outstanding = group.pick(Wanted { sticky: None, tried: &[], random: 0, now: UnixTime(1) }).unwrap();
-        drop(departures.begins(&group, &outstanding, Arc::default(), (0, u64::MAX)));
+        drop(departures.begins(&group, &outstanding, Arc::default(), NO_LIMIT));
         assert!(departures.running.iter().all(|shard| locked(shard).is_empty()));
     }
 }

@@ -182,7 +182,8 @@ pub(super) fn inspect_response(
     context: &mut RequestContext,
     now: UnixTime,
 ) -> Result<()> {
-    if response.status.as_u16() == 101 && !session.is_upgrade_req() {
+    // Pingora lets no other method switch; what its target says then was not asked for.
+    if response.status.as_u16() == 101 && (!session.is_upgrade_req() || session.req_header().method != Method::GET) {
         return Err(Error::explain(InvalidHTTPHeader, "a 101 that nobody asked for").into_up());
     }
     unify_framing(response)?;

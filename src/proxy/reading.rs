@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST};
+use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
@@ -29,6 +29,10 @@ pub(super) fn read(session: &Session, context: &mut RequestContext, entropy: &En
         return Err(Malformed::Method);
     }
     limit_body(&header.headers, context.limits.body_bytes)?;
+    // Nobody sends both and means well: the content would be the next request to a target that reads neither.
+    if header.headers.contains_key(UPGRADE) && matches!(header.method, Method::GET | Method::HEAD) && has_content(&header.headers) {
+        return Err(Malformed::Framing);
+    }
     if header.version != Version::HTTP_10 && header.headers.get_all(EXPECT).iter().any(|value| !is_continue(value)) {
         return Err(Malformed::Expectation);
     }
@@ -62,8 +66,17 @@ fn limit_body(headers: &HeaderMap, limit: u64) -> Result<(), Malformed> {
     if limit > 0 && announced.is_some_and(|length| length > limit) { Err(Malformed::BodyTooLarge) } else { Ok(()) }
 }
 
+fn has_content(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING)
+        || headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes().iter().any(|digit| *digit != b'0'))
+}
+
 /// One more piece of the body; an error when there has been too much.
 pub(super) fn count_body(piece: Option<&Bytes>, context: &mut RequestContext) -> Result<(), Malformed> {
+    // Octets of another protocol are no body.
+    if context.target_status == Some(101) {
+        return Ok(());
+    }
     context.received += piece.map_or(0, |piece| piece.len() as u64);
     let limit = context.limits.body_bytes;
     if limit > 0 && context.received > limit { Err(Malformed::BodyTooLarge) } else { Ok(()) }

@@ -109,6 +109,18 @@ fn d11_content_of_a_method_that_has_none_is_the_last_of_its_connections() {
     assert_eq!(world.target.since(mark)[0].get("connection"), Some("close"), "over HTTP/2");
 }
 
+/// Whoever switches protocols brings no content: to a target that reads neither it would be the next request.
+#[test]
+fn d11_content_beside_an_offer_to_switch_is_refused() {
+    let world = World::start();
+    let authority = world.gateway.authority();
+    for more in ["Content-Length: 10\r\n\r\n0123456789", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"] {
+        let (status, arrived, _) =
+            outcome(&world, &format!("GET /public HTTP/1.1\r\nHost: {authority}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n{more}"));
+        assert_eq!((status, arrived), (400, 0), "{more}");
+    }
+}
+
 #[test]
 fn d12_empty_lines_in_front_are_left_out_and_a_thousand_refused() {
     let world = World::start();

@@ -4,7 +4,8 @@
 //! and whoever is asked for one that they do not know looks there.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
 use rustls::sign::CertifiedKey;
@@ -19,6 +20,20 @@ pub struct Challenges {
     tls: Arc<RwLock<HashMap<String, Arc<CertifiedKey>>>>,
     /// Where others put theirs.
     shared: Arc<RwLock<Vec<Folder>>>,
+    looks: Looks,
+}
+
+/// How often the folders were looked into in this second: an authority asks a few times, and anybody else is not to keep the disk busy.
+#[derive(Debug, Clone, Default)]
+struct Looks(Arc<Mutex<Option<(Instant, u32)>>>);
+
+impl Looks {
+    fn may_look(&self) -> bool {
+        let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, count) = looks.filter(|(since, _)| since.elapsed() < Duration::from_secs(1)).unwrap_or_else(|| (Instant::now(), 0));
+        *looks = Some((since, count + 1));
+        count < LOOKS_A_SECOND
+    }
 }
 
 /// One that others share, and the names that their proofs may be for.
@@ -28,8 +43,11 @@ impl Challenges {
     #[must_use]
     pub fn new(http: HttpChallenges) -> Self {
         let challenges = Self { http, ..Self::default() };
-        let shared = challenges.shared.clone();
+        let (shared, looks) = (challenges.shared.clone(), challenges.looks.clone());
         challenges.http.ask_others(move |token| {
+            if !looks.may_look() {
+                return None;
+            }
             let shared = shared.read().unwrap_or_else(PoisonError::into_inner);
             shared.iter().find_map(|(cache, _)| cache.proof(Place::Http, token))
         });
@@ -41,6 +59,9 @@ impl Challenges {
     pub fn certificate(&self, name: &str) -> Option<Arc<CertifiedKey>> {
         let own = self.tls.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         own.or_else(|| {
+            if !self.looks.may_look() {
+                return None;
+            }
             let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner);
             let theirs =
                 shared.iter().filter(|(_, names)| names.contains(name)).find_map(|(cache, _)| cache.proof(Place::Handshake, name))?;
@@ -109,3 +130,5 @@ fn proof(domain: &str, key_authorization: &str) -> Result<CertifiedKey, rcgen::E
     let signing_key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&private_key).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
     Ok(CertifiedKey::new(vec![certificate.der().clone()], signing_key))
 }
+
+const LOOKS_A_SECOND: u32 = 50;

@@ -59,7 +59,8 @@ pub struct AcmeCertificate {
     name: String,
     cache: Cache,
     current: ArcSwapOption<Obtained>,
-    meanwhile: Option<Arc<Obtained>>,
+    /// A former certificate, and the names that it is for.
+    meanwhile: Option<(Arc<Obtained>, Vec<String>)>,
     /// The file that the current one was read from, as it was.
     pem: Mutex<Option<zeroize::Zeroizing<String>>>,
     failure: Mutex<Option<String>>,
@@ -101,7 +102,8 @@ impl AcmeCertificate {
     /// In the place of another, of which the certificate is shown until there is one for what is wanted now.
     #[must_use]
     pub fn after(self, before: &Self) -> Self {
-        Self { meanwhile: before.shown(), ..self }
+        let of_before = before.current().map(|obtained| (obtained, before.order.domains.clone()));
+        Self { meanwhile: of_before.or_else(|| before.meanwhile.clone()), ..self }
     }
 
     /// What is wanted. `None`: there is none yet.
@@ -113,7 +115,18 @@ impl AcmeCertificate {
     /// What clients get.
     #[must_use]
     pub fn shown(&self) -> Option<Arc<Obtained>> {
-        self.current().or_else(|| self.meanwhile.clone())
+        self.current().or_else(|| self.meanwhile.as_ref().map(|(obtained, _)| obtained.clone()))
+    }
+
+    /// What clients get who ask for this name; a former certificate only for the names that it was for.
+    #[must_use]
+    pub fn shown_for(&self, name: &str) -> Option<Arc<Obtained>> {
+        let is_in = |domains: &[String]| domains.iter().any(|domain| domain == name);
+        if !is_in(&self.order.domains) {
+            return None;
+        }
+        let former = || self.meanwhile.as_ref().filter(|(_, domains)| is_in(domains)).map(|(obtained, _)| obtained.clone());
+        self.current().or_else(former)
     }
 
     /// Where there is no certificate yet: for which names, and why the last attempt failed.

@@ -67,7 +67,7 @@ pub(super) fn compile(context: &mut Context<'_>, raw: &Listener) -> ListenerLimi
         minimum_body_rate: raw.minimum_body_rate.as_ref().map_or(default.minimum_body_rate, |at| at.value),
         idle_timeout: time(context, raw.idle_timeout.as_ref(), default.idle_timeout),
         send_timeout: time(context, raw.send_timeout.as_ref(), default.send_timeout),
-        unsent_bytes: raw.unsent_bytes.as_ref().map_or(default.unsent_bytes, |at| at.value),
+        unsent_bytes: raw.unsent_bytes.as_ref().map_or(default.unsent_bytes, |at| if at.value == 0 { u64::MAX } else { at.value }),
         http2: raw.http2.as_ref().map_or(default.http2, |raw| http2(context, raw, default.http2)),
     }
 }

@@ -40,11 +40,20 @@ pub(super) fn open(context: &mut Context<'_>, at: &Located<String>, chain: &[Cer
     if found.is_revoked {
         context.warn(at, format!("{} says that the certificate is revoked: clients will refuse it", at.value), "get another certificate");
     }
+    if found.is_unknown {
+        context.warn(
+            at,
+            format!("{} does not know the certificate, and is not sent to clients", at.value),
+            "ask the authority of this certificate",
+        );
+        return None;
+    }
     Some(OcspResponse { der, until: found.until })
 }
 
 struct Found {
     is_revoked: bool,
+    is_unknown: bool,
     begins_at: i64,
     until: Option<i64>,
 }
@@ -72,7 +81,8 @@ fn read(der: &[u8], chain: &[CertificateDer<'_>]) -> Result<Found, &'static str>
         let begins_at = single.time()?;
         let until = if single.peeks(CONTEXT_0) { Some(single.inner(CONTEXT_0)?.time()?) } else { None };
         if is_ours {
-            return Ok(Found { is_revoked: status == (Class::ContextSpecific, 1), begins_at, until });
+            let (is_revoked, is_unknown) = (status == (Class::ContextSpecific, 1), status == (Class::ContextSpecific, 2));
+            return Ok(Found { is_revoked, is_unknown, begins_at, until });
         }
     }
     Err("it is about another certificate")

@@ -27,7 +27,7 @@ section! {
         idle_timeout: Option<Located<Seconds>>,
         /// For a client that takes nothing of an answer. Default 60s.
         send_timeout: Option<Located<Seconds>>,
-        /// Of answers that clients are slow to take, all together. Default 268435456.
+        /// Of answers that clients are slow to take, all together; 0: no limit. Default 268435456.
         unsent_bytes: Option<Located<u64>>,
         /// Limits of a connection of HTTP/2.
         http2: Option<Http2Limits>,

@@ -116,7 +116,7 @@ async fn what_follows_an_offer_to_switch_is_opaque_until_the_answer_says_otherwi
     assert_eq!(wire.text(4096).await, format!("{offer}\u{1}\u{2}"));
     wire.shared.is_over();
     wire.send(NEXT.as_bytes()).await;
-    assert!(wire.read(100).await.is_none(), "octets of which nobody knows the protocol");
+    assert!(wire.read(100).await.unwrap().is_err(), "octets of which nobody knows the protocol");
 
     let mut wire = Wire::new();
     wire.send(offer.as_bytes()).await;

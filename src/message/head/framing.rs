@@ -28,7 +28,7 @@ pub(super) struct Framing {
 impl Framing {
     /// Takes one field; `true` if it only repeats what another has said.
     pub(super) fn read(&mut self, name: &[u8], value: &[u8]) -> bool {
-        let value = value.trim_ascii();
+        let value = trim_blanks(value);
         if is_about_length(name) {
             self.lengths += 1;
             let Some(length) = octets(value) else {
@@ -45,8 +45,9 @@ impl Framing {
             self.chunked = true;
             return false;
         }
-        let codings =
-            || value.split(|byte| *byte == b',').map(|coding| coding.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii());
+        let codings = || {
+            value.split(|byte| *byte == b',').map(|coding| coding.split(|byte| *byte == b';').next().unwrap_or_default()).map(trim_blanks)
+        };
         self.chunked_twice |= codings().filter(|coding| coding.eq_ignore_ascii_case(b"chunked")).count() > 1;
         let is_known = |coding: &[u8]| KNOWN_CODINGS.iter().any(|known| coding.eq_ignore_ascii_case(known.as_bytes()));
         if codings().all(is_known) {
@@ -96,6 +97,14 @@ fn octets(value: &[u8]) -> Option<u64> {
     are_digits.then(|| value.iter().fold(0, |length, digit| length * 10 + u64::from(digit - b'0')))
 }
 
+/// RFC 9110 §5.6.3. A form feed is no blank.
+fn trim_blanks(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
 fn is_about_length(name: &[u8]) -> bool {
     name.iter().any(|byte| byte.eq_ignore_ascii_case(&b'l'))
 }
@@ -107,24 +116,26 @@ pub(super) fn names_framing(name: &[u8]) -> bool {
 
 /// A name that some program takes for one of the two: with another hyphen or several, with blanks or letters that look alike.
 pub(super) fn resembles_framing(name: &[u8]) -> bool {
-    // The usual case: other letters altogether.
-    if !(12..=40).contains(&name.len()) {
-        return false;
-    }
-    let letters: Vec<u8> = name.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
-    let replaced = name.iter().filter(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_')).count();
-    [&b"contentlength"[..], b"transferencoding"].into_iter().any(|wanted| {
-        // What is no letter may stand for one.
-        letters.len() + replaced >= wanted.len()
-            && wanted.len() - letters.len().min(wanted.len()) <= replaced
-            && is_within(&letters, wanted)
-    })
+    resembles(name, b"contentlength") || resembles(name, b"transferencoding")
 }
 
-/// `letters` come in this order in `wanted`.
-fn is_within(letters: &[u8], wanted: &[u8]) -> bool {
+/// Most names end here at their first letter.
+fn resembles(name: &[u8], wanted: &[u8]) -> bool {
+    let (mut letters, mut replaced) = (0, 0);
     let mut rest = wanted.iter();
-    letters.iter().all(|letter| rest.any(|other| other == letter))
+    for byte in name {
+        if byte.is_ascii_alphanumeric() {
+            letters += 1;
+            let letter = byte.to_ascii_lowercase();
+            if !rest.any(|other| *other == letter) {
+                return false;
+            }
+        } else if !matches!(byte, b'-' | b'_') {
+            // What is no letter may stand for one.
+            replaced += 1;
+        }
+    }
+    letters > 0 && letters + replaced >= wanted.len()
 }
 
 /// RFC 9112 §7, and what was registered before.

@@ -85,13 +85,11 @@ pub fn read(head: &[u8], mode: DesyncMitigation, limits: &HeadLimits) -> Result<
     let mut lines = Lines(head);
     let first = lines.next().unwrap_or(Line { text: b"", ends_well: false });
     let request = reader.request_line(first, limits.target)?;
-    let mut kept = 0..0;
+    let start = head.len() - lines.0.len();
+    let mut kept = start..start;
     let mut count = 0;
     let mut normal = Vec::new();
-    let start = head.len() - lines.0.len();
-    kept.start = start;
-    kept.end = start;
-    for line in lines {
+    while let Some(line) = lines.next() {
         if line.text.is_empty() && line.ends_well {
             break;
         }
@@ -99,12 +97,12 @@ pub fn read(head: &[u8], mode: DesyncMitigation, limits: &HeadLimits) -> Result<
         if count > limits.fields {
             return Err(Malformed::HeaderTooLarge.into());
         }
-        let length = line.text.len() + 2;
+        let end = head.len() - lines.0.len();
         if reader.keeps(line) {
-            kept.end += length;
+            kept.end = end;
         } else {
             normal.extend_from_slice(&head[kept.clone()]);
-            kept = kept.end + length..kept.end + length;
+            kept = end..end;
         }
     }
     reader.body(&request);
@@ -243,9 +241,7 @@ impl Reader {
             _ if framing::resembles_framing(name) => self.note(Oddity::SuspiciousHeader, Some(Malformed::Framing)),
             _ => {}
         }
-        let (controls, beyond) = value
-            .iter()
-            .fold((false, 0), |(controls, beyond), byte| (controls | ((*byte < 0x20) & (*byte != b'\t')) | (*byte == 0x7f), beyond | byte));
+        let (controls, beyond) = survey(value);
         if controls {
             let is_bad = value.contains(&0);
             let refused = (is_bad || !self.monitors()).then_some(Malformed::Head);
@@ -253,7 +249,7 @@ impl Reader {
             self.rewritten = true;
             return false;
         }
-        if beyond >= 0x80 && self.mode == DesyncMitigation::Strictest {
+        if beyond && self.mode == DesyncMitigation::Strictest {
             self.note(Oddity::NonCompliantHeader, Some(Malformed::Head));
         }
         true
@@ -336,6 +332,16 @@ impl<'a> Iterator for Lines<'a> {
         let ends_well = text.is_some_and(|text| memchr(b'\r', text).is_none());
         Some(Line { text: text.unwrap_or(line), ends_well })
     }
+}
+
+/// Whether there are control characters, and octets beyond ASCII. Without an early end, so that it is done by vector instructions.
+fn survey(value: &[u8]) -> (bool, bool) {
+    let (mut controls, mut all) = (0, 0);
+    for byte in value {
+        controls |= (u8::from(*byte < 0x20) & u8::from(*byte != b'\t')) | u8::from(*byte == 0x7f);
+        all |= byte;
+    }
+    (controls != 0, all >= 0x80)
 }
 
 /// RFC 9110 §5.6.2.

@@ -115,6 +115,17 @@ fn content_of_a_method_that_has_none_is_for_the_operator_to_decide() {
 }
 
 #[test]
+fn lines_that_end_in_different_ways_are_counted_as_they_are() {
+    for count in 0..40 {
+        let head = format!("GET / HTTP/1.1\r\n{}x y:z\r\n\r\n", "a:b\n".repeat(count));
+        let limits = HeadLimits { fields: 100, ..LIMITS };
+        for mode in [DesyncMitigation::Monitor, DesyncMitigation::Defensive, DesyncMitigation::Strictest] {
+            assert_eq!(read(head.as_bytes(), mode, &limits).is_ok(), count == 0 && mode == DesyncMitigation::Monitor, "{count}");
+        }
+    }
+}
+
+#[test]
 fn each_limit_has_its_status() {
     let fields = |count: usize| format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(count));
     assert!(of(&fields(5), DesyncMitigation::Defensive).is_ok());
