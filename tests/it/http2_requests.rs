@@ -1,8 +1,11 @@
 //! P12: HTTP/2 requests whose pseudo-headers are not what RFC 9113 section 8.3 asks for.
 
+use serde_json::json;
+
 use crate::support::World;
+use crate::support::gateway::{authenticate, rule};
 use crate::support::h2::Http2;
-use crate::support::oracles::no_bypass;
+use crate::support::oracles::{no_bypass, sign_in};
 use crate::support::wire::text;
 
 #[test]
@@ -109,4 +112,29 @@ fn p12_http2_paths_that_are_no_paths_are_refused() {
     assert_eq!(outcome.status, Some(200), "an honest request: {outcome:?}");
     assert_eq!(world.target.last().target, "/public?over=h2");
     assert!(text(&outcome.body).contains("/public"));
+}
+
+/// X13: one connection for several hosts, as browsers have it where a certificate names both (RFC 9113 section 9.1.1).
+#[test]
+fn x13_each_request_of_a_shared_connection_goes_by_its_own_host() {
+    let world = World::start_with(|plan| {
+        plan.listener()["hosts"] = json!(["app.test", "other.test"]);
+        let mut authenticates = authenticate("op", "deny");
+        authenticates["authenticate"]["session_cookie_name"] = json!("Other");
+        let mut other = rule(1, "/*", &json!([authenticates, {"forward": "app"}]));
+        other["conditions"] = json!([{"host_header": ["other.test"]}]);
+        plan.listener()["rules"].as_array_mut().unwrap().insert(0, other);
+    });
+    let mut browser = world.browser();
+    sign_in(&world, &mut browser, "/");
+    let cookie = browser.cookie_header();
+    let mut shared = Http2::connect(&world.gateway);
+    let port = world.gateway.port;
+    for (host, status) in [("app.test", 200), ("other.test", 401), ("third.test", 421), ("app.test", 200)] {
+        let mark = world.target.count();
+        let authority = format!("{host}:{port}");
+        let head = [(":method", "GET"), (":scheme", "https"), (":authority", &*authority), (":path", "/page"), ("cookie", &*cookie)];
+        assert_eq!(shared.request(&head, None, &[]).status, Some(status), "{host}");
+        assert_eq!(world.target.since(mark).len(), usize::from(status == 200), "{host}");
+    }
 }

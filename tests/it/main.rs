@@ -19,6 +19,7 @@ mod choose_provider;
 mod chunks;
 mod client_authentication;
 mod conditions;
+mod costs;
 mod desync_modes;
 mod discovery;
 mod examples;
