@@ -152,6 +152,7 @@ impl RequestLine<'_> {
                 b'"' => head.extend_from_slice(b"%22"),
                 b'<' => head.extend_from_slice(b"%3C"),
                 b'>' => head.extend_from_slice(b"%3E"),
+                byte if *byte >= 0x80 => head.extend_from_slice(format!("%{byte:02X}").as_bytes()),
                 byte => head.push(*byte),
             }
         }
@@ -217,7 +218,8 @@ impl Reader {
             self.malformed = self.malformed.or(Some(Malformed::Path));
         }
         // Programs write these as they are, nobody means anything else by them, and the parser would refuse them.
-        self.rewritten |= memchr::memchr3(b'"', b'<', b'>', query).is_some();
+        // And octets beyond ASCII are read as text by some parsers, and refused if they are none.
+        self.rewritten |= memchr::memchr3(b'"', b'<', b'>', query).is_some() || !target.is_ascii();
         Ok(RequestLine { method, target, version })
     }
 

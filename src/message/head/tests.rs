@@ -100,6 +100,9 @@ fn what_no_path_has_is_refused_and_in_a_query_escaped() {
     }
     let read = of("GET /?q=<\"a\">&`{|} HTTP/1.1\r\nHost: a\r\n\r\n", DesyncMitigation::Strictest).unwrap();
     assert_eq!(read.normal_form.unwrap(), b"GET /?q=%3C%22a%22%3E&`{|} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let head = b"GET /\xfc\xc3\xbc?\xa4 HTTP/1.1\r\n\r\n";
+    let read = super::read(head, DesyncMitigation::Strictest, &LIMITS).unwrap();
+    assert_eq!(read.normal_form.unwrap(), b"GET /%FC%C3%BC?%A4 HTTP/1.1\r\n\r\n");
 }
 
 #[test]
