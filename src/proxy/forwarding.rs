@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::context::RequestContext;
 use super::forms;
 use super::held_writes::HoldWrites;
+use super::reading::announces_content;
 use super::target_tls::TargetIdentities;
 use super::writing;
 use crate::clock::UnixTime;
@@ -135,10 +136,8 @@ fn frame(upstream: &mut RequestHeader, context: &RequestContext) -> Result<()> {
         upstream.insert_header(CONTENT_LENGTH, length)?;
     }
     let without_body = matches!(upstream.method, Method::GET | Method::HEAD);
-    let has_body = upstream.headers.get(CONTENT_LENGTH).map_or_else(
-        || upstream.headers.contains_key(TRANSFER_ENCODING) || context.has_body_without_length,
-        |length| length.as_bytes() != b"0",
-    );
+    let unannounced = context.has_body_without_length && !upstream.headers.contains_key(CONTENT_LENGTH);
+    let has_body = announces_content(&upstream.headers) || unannounced;
     let is_http1 = context.forward.as_ref().is_some_and(|forward| forward.target_group.protocol_version == ProtocolVersion::Http1);
     if without_body && has_body && is_http1 && !upstream.headers.contains_key(UPGRADE) {
         upstream.insert_header(CONNECTION, HeaderValue::from_static("close"))?;

@@ -30,7 +30,7 @@ pub(super) fn read(session: &Session, context: &mut RequestContext, entropy: &En
     }
     limit_body(&header.headers, context.limits.body_bytes)?;
     // Nobody sends both and means well: the content would be the next request to a target that reads neither.
-    if header.headers.contains_key(UPGRADE) && matches!(header.method, Method::GET | Method::HEAD) && has_content(&header.headers) {
+    if header.headers.contains_key(UPGRADE) && matches!(header.method, Method::GET | Method::HEAD) && announces_content(&header.headers) {
         return Err(Malformed::Framing);
     }
     if header.version != Version::HTTP_10 && header.headers.get_all(EXPECT).iter().any(|value| !is_continue(value)) {
@@ -66,7 +66,8 @@ fn limit_body(headers: &HeaderMap, limit: u64) -> Result<(), Malformed> {
     if limit > 0 && announced.is_some_and(|length| length > limit) { Err(Malformed::BodyTooLarge) } else { Ok(()) }
 }
 
-fn has_content(headers: &HeaderMap) -> bool {
+/// By its headers, which over HTTP/2 need not say so.
+pub(super) fn announces_content(headers: &HeaderMap) -> bool {
     headers.contains_key(TRANSFER_ENCODING)
         || headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes().iter().any(|digit| *digit != b'0'))
 }

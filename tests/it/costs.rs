@@ -13,7 +13,7 @@ const MEBIBYTE: u64 = 1024 * 1024;
 
 /// Statuses of requests on one connection, and how long they took the gateway: in hundredths of a second of its processors' time.
 fn ask(world: &World, heads: impl Iterator<Item = String>) -> (Vec<u16>, u64) {
-    let before = ticks(world);
+    let before = world.gateway.processor_time();
     let mut wire = connect(world.gateway.port);
     let statuses = heads
         .map(|head| {
@@ -28,14 +28,7 @@ fn ask(world: &World, heads: impl Iterator<Item = String>) -> (Vec<u16>, u64) {
             response.status()
         })
         .collect();
-    (statuses, ticks(world) - before)
-}
-
-/// proc_pid_stat(5), fields 14 and 15.
-fn ticks(world: &World) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", world.gateway.process_id())).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    (statuses, world.gateway.processor_time() - before)
 }
 
 #[test]

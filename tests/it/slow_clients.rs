@@ -5,13 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::soak::number;
 use crate::support::World;
 use crate::support::client::connect;
 use crate::support::gateway::eventually;
-
-fn descriptors(world: &World) -> usize {
-    std::fs::read_dir(format!("/proc/{}/fd", world.gateway.process_id())).unwrap().count()
-}
 
 /// Times of requests that somebody else makes, sorted.
 fn ask(world: &World, count: usize) -> Vec<Duration> {
@@ -31,8 +28,7 @@ fn ask(world: &World, count: usize) -> Vec<Duration> {
 
 #[test]
 fn q03_two_thousand_slow_clients_cost_little_and_nobody_elses_time() {
-    let full = std::env::var("VESTIBULE_SOAK").is_ok_and(|soak| soak == "full");
-    let (connections, seconds) = if full { (2000, 60) } else { (300, 10) };
+    let (connections, seconds) = (number(300, 2000), number(10, 60));
     let mut world = World::start_with(|plan| {
         // The program speaks to an address, and says so.
         plan.listener()["hosts"] = json!(["127.0.0.1", "app.test"]);
@@ -40,7 +36,7 @@ fn q03_two_thousand_slow_clients_cost_little_and_nobody_elses_time() {
     });
     world.target.say("/public/large", format!("HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n{}", "x".repeat(4_000_000)));
     let quiet = ask(&world, 50);
-    let (files, memory) = (descriptors(&world), world.gateway.resident_memory());
+    let (files, memory) = (world.gateway.descriptors(), world.gateway.resident_memory());
     for (mode, more) in [
         ("-H", &["-i", "1"][..]),
         ("-B", &["-i", "1", "-s", "100000"]),
@@ -56,7 +52,7 @@ fn q03_two_thousand_slow_clients_cost_little_and_nobody_elses_time() {
             .stderr(Stdio::null())
             .spawn()
             .expect("script/bootstrap installs slowhttptest");
-        assert!(eventually(Duration::from_secs(20), || descriptors(&world) > files + connections / 4), "{mode}: it has not begun");
+        assert!(eventually(Duration::from_secs(20), || world.gateway.descriptors() > files + connections / 4), "{mode}: it has not begun");
         let during = ask(&world, 50);
         let held = world.gateway.resident_memory().saturating_sub(memory);
         let _ = slow.wait();
@@ -73,9 +69,9 @@ fn q03_two_thousand_slow_clients_cost_little_and_nobody_elses_time() {
         // Both share two cores with the attacker, which makes hundreds of handshakes a second when it begins.
         assert!(during[25] < Duration::from_millis(500) && during[49] < Duration::from_secs(10), "{mode}: {during:?}");
         assert!(
-            eventually(Duration::from_secs(30), || descriptors(&world) < files + 20),
+            eventually(Duration::from_secs(30), || world.gateway.descriptors() < files + 20),
             "{mode}: {} files are still open",
-            descriptors(&world)
+            world.gateway.descriptors()
         );
     }
     world.gateway.assert_alive();

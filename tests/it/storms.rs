@@ -10,17 +10,6 @@ use crate::support::client::{connect, raw};
 use crate::support::gateway::eventually;
 use crate::support::h2::{Http2, block, frame};
 
-fn files(world: &World) -> usize {
-    std::fs::read_dir(format!("/proc/{}/fd", world.gateway.process_id())).unwrap().count()
-}
-
-/// Ticks of the processor that the gateway has used (proc_pid_stat(5), fields 14 and 15).
-fn ticks(world: &World) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", world.gateway.process_id())).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-}
-
 fn is_served(world: &World) -> bool {
     raw(&world.gateway, format!("GET /public HTTP/1.1\r\nHost: {}\r\n\r\n", world.gateway.authority()))
         .is_some_and(|response| response.status() == 200)
@@ -30,7 +19,7 @@ fn is_served(world: &World) -> bool {
 fn q08_clients_that_leave_at_any_octet_leave_nothing_behind() {
     let mut world = World::start();
     assert!(is_served(&world));
-    let (before, memory) = (files(&world), world.gateway.resident_memory());
+    let (before, memory) = (world.gateway.descriptors(), world.gateway.resident_memory());
     let request = format!(
         "POST /public HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         world.gateway.authority()
@@ -59,7 +48,11 @@ fn q08_clients_that_leave_at_any_octet_leave_nothing_behind() {
             crate::support::client::connect_as(world.gateway.port, crate::support::certificates::certificates().client(b"h2")).unwrap();
         wire.send(&preface[..end]).unwrap();
     }
-    assert!(eventually(Duration::from_secs(20), || files(&world) <= before + 5), "{} descriptors, {before} before", files(&world));
+    assert!(
+        eventually(Duration::from_secs(20), || world.gateway.descriptors() <= before + 5),
+        "{} descriptors, {before} before",
+        world.gateway.descriptors()
+    );
     let more = world.gateway.resident_memory().saturating_sub(memory) / 1024;
     assert!(more < 24 * 1024, "{more} KiB more");
     assert!(is_served(&world));
@@ -99,14 +92,14 @@ fn q04_without_descriptors_it_waits_and_goes_on_when_there_are_some() {
     assert!(is_served(&world));
     let process = rustix::process::Pid::from_raw(i32::try_from(world.gateway.process_id()).unwrap());
     let few = rustix::process::Rlimit {
-        current: Some(files(&world) as u64 + 10),
+        current: Some(world.gateway.descriptors() as u64 + 10),
         maximum: rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum,
     };
     rustix::process::prlimit(process, rustix::process::Resource::Nofile, few).unwrap();
     let held: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(("127.0.0.1", world.gateway.port)).unwrap()).collect();
-    let before = ticks(&world);
+    let before = world.gateway.processor_time();
     std::thread::sleep(Duration::from_secs(2));
-    let used = ticks(&world) - before;
+    let used = world.gateway.processor_time() - before;
     assert!(used < 100, "{used} of 200 ticks of the processor while nothing could be accepted");
     world.gateway.assert_alive();
     drop(held);

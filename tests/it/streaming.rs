@@ -124,7 +124,7 @@ fn w06_client_that_goes_away_takes_its_request_to_the_target_along() {
         let _ = gone.send(closed);
     });
     let world = World::start_with(|plan| plan.configuration["target_groups"]["app"] = json!({"targets": [address.to_string()]}));
-    let open_files = || std::fs::read_dir(format!("/proc/{}/fd", world.gateway.process_id())).unwrap().count();
+    let open_files = || world.gateway.descriptors();
     let before = open_files();
     for round in 0..4 {
         let request = format!("GET /public/events HTTP/1.1\r\nHost: {}\r\n\r\n", world.gateway.authority());

@@ -345,6 +345,18 @@ impl Gateway {
         kibibytes.unwrap().parse::<u64>().unwrap() * 1024
     }
 
+    /// Open files, sockets among them.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()
+    }
+
+    /// Hundredths of a second that processors have spent on it (proc_pid_stat(5), fields 14 and 15).
+    pub(crate) fn processor_time(&self) -> u64 {
+        let stat = read(Path::new(&format!("/proc/{}/stat", self.process.id())));
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    }
+
     pub(crate) fn process_id(&self) -> u32 {
         self.process.id()
     }
