@@ -30,14 +30,15 @@ pub struct Known {
 /// Bounded by number and by time since the last request. A clone knows the same.
 #[derive(Clone)]
 pub struct KnownSessions {
-    people: Cache<SessionId, Arc<Known>>,
+    /// The ids are random and come out of a seal: nobody can choose them so that they meet.
+    people: Cache<SessionId, Arc<Known>, foldhash::fast::RandomState>,
     pub(super) seen: SeenSessions,
 }
 
 impl KnownSessions {
     #[must_use]
     pub fn new() -> Self {
-        let people = Cache::builder().max_capacity(MAX_KNOWN).time_to_idle(FORGOTTEN_AFTER).build();
+        let people = Cache::builder().max_capacity(MAX_KNOWN).time_to_idle(FORGOTTEN_AFTER).build_with_hasher(<_>::default());
         Self { people, seen: SeenSessions::new() }
     }
 

@@ -42,7 +42,6 @@ pub struct Record {
     pub authentication_time: Option<Duration>,
     /// The target of the request is a callback: its query stays out of every log.
     pub masks_query: bool,
-    pub redirect_url: Option<String>,
     /// What became of the rule's transforms, in ALB's words; `None` where nothing was rewritten.
     pub transform_status: Option<&'static str>,
     /// What became of a form: `kept` and `too_large` without a session, `sent` when it is sent from where it was kept.

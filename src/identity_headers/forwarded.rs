@@ -71,7 +71,8 @@ impl ForwardedFor {
             HeaderValue::try_from(text).ok().filter(|_| !is_removed)
         };
         if !is_trusted(&last_hop.address) {
-            return Self { client: last_hop.address, scheme, port, chain: chain(&[last_hop]) };
+            let alone = (!is_removed).then(|| HeaderValue::try_from(last_hop.to_string()).ok()).flatten();
+            return Self { client: last_hop.address, scheme, port, chain: alone };
         }
         let mut hops: Vec<Hop> = headers
             .get_all("x-forwarded-for")
@@ -125,14 +126,15 @@ fn preserved(headers: &HeaderMap) -> Option<HeaderValue> {
 /// replaced.
 #[must_use]
 pub fn trace_id(headers: &HeaderMap, now: UnixTime, random: [u8; 12]) -> HeaderValue {
-    let fresh = format!("1-{:08x}-{}", now.0 & 0xffff_ffff, hex(&random));
+    let [.., a, b, c, d] = now.0.to_be_bytes();
+    let fresh = ["1-", &hex(&[a, b, c, d]), "-", &hex(&random)].concat();
     let sent = headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok()).filter(|value| value.len() <= 512);
     let text = match sent {
         Some(sent) if sent.split(';').any(|field| field.trim_start().starts_with("Root=")) => {
             let rest: Vec<&str> = sent.split(';').map(str::trim).filter(|field| !field.starts_with("Self=") && !field.is_empty()).collect();
             format!("Self={fresh};{}", rest.join(";"))
         }
-        _ => format!("Root={fresh}"),
+        _ => ["Root=", &fresh].concat(),
     };
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("Root=1-00000000-000000000000000000000000"))
 }

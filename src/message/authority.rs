@@ -50,8 +50,8 @@ impl Authority {
 }
 
 fn split_port(raw: &str) -> Result<(&str, Option<u16>), Malformed> {
-    let after_bracket = raw.rfind(']').map_or(0, |at| at + 1);
-    match raw[after_bracket..].find(':') {
+    let after_bracket = memchr::memrchr(b']', raw.as_bytes()).map_or(0, |at| at + 1);
+    match memchr::memchr(b':', &raw.as_bytes()[after_bracket..]) {
         None => Ok((raw, None)),
         Some(at) => {
             let (host, port) = (&raw[..after_bracket + at], &raw[after_bracket + at + 1..]);
@@ -71,12 +71,15 @@ fn address(host: &str) -> Result<String, Malformed> {
 
 fn name(host: &str) -> Result<String, Malformed> {
     let host = host.strip_suffix('.').unwrap_or(host);
-    let sound = !host.is_empty()
-        && host.len() <= 253
-        && !host.starts_with('.')
-        && !host.ends_with('.')
-        && !host.contains("..")
-        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+    // No label is empty.
+    let mut before = b'.';
+    let sound = host.len() <= 253
+        && host.bytes().all(|byte| {
+            let is_empty = byte == b'.' && before == b'.';
+            before = byte;
+            !is_empty && (byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+        })
+        && before != b'.';
     if sound { Ok(host.to_ascii_lowercase()) } else { Err(Malformed::Authority) }
 }
 

@@ -34,9 +34,17 @@ impl RequestTarget {
             None => (raw, None),
         };
         let mut text = String::with_capacity(raw.len());
-        normalise_path(path, &mut text)?;
+        let second_reading = match std::str::from_utf8(path) {
+            Ok(path) if is_plain(path) => {
+                text.push_str(path);
+                None
+            }
+            _ => {
+                normalise_path(path, &mut text)?;
+                second_reading(&text)?
+            }
+        };
         let path_end = text.len();
-        let second_reading = second_reading(&text)?;
         if let Some(query) = query {
             text.push('?');
             normalise_query(query, &mut text)?;
@@ -73,6 +81,12 @@ impl RequestTarget {
     pub fn second_reading(&self) -> Option<&str> {
         self.second_reading.as_deref()
     }
+}
+
+/// Most paths: every octet stands for itself, no segment but the last is empty, and none begins with a dot. What is below would come to the same.
+fn is_plain(path: &str) -> bool {
+    let is_plain = |byte: &u8| is_unreserved(*byte) || *byte == b'/';
+    path.as_bytes().iter().all(is_plain) && !path.as_bytes().windows(2).any(|pair| matches!(pair, b"//" | b"/."))
 }
 
 fn normalise_path(path: &[u8], text: &mut String) -> Result<(), Malformed> {
@@ -240,6 +254,17 @@ fn is_unreserved(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn the_short_way_comes_to_the_same(path in "/[a-zA-Z0-9._~/-]{0,40}") {
+            proptest::prop_assume!(is_plain(&path));
+            let mut text = String::new();
+            normalise_path(path.as_bytes(), &mut text).unwrap();
+            proptest::prop_assert_eq!(&text, &path);
+            proptest::prop_assert_eq!(second_reading(&text), Ok(None));
+        }
+    }
 
     fn parse(target: &str) -> Result<RequestTarget, Malformed> {
         RequestTarget::parse(target.as_bytes())

@@ -12,7 +12,7 @@ use super::ending::Ending;
 use super::logging;
 use crate::clock::{Clock, UnixTime};
 use crate::config::ListenerLimits;
-use crate::gateway::{Forward, Gateway, ListenerRules, Outstanding, Record, Resent};
+use crate::gateway::{Forward, Gateway, ListenerRules, Outstanding, Record, Resent, TargetGroup};
 use crate::identity_headers::ForwardedFor;
 use crate::listener::{ClientStream, Note, Screening};
 use crate::message::head::Tier;
@@ -38,6 +38,7 @@ pub struct RequestContext {
     pub(super) authority: Option<Authority>,
     pub(super) target: Option<RequestTarget>,
     pub(super) forwarded: Option<ForwardedFor>,
+    pub(super) trace_random: [u8; 12],
     pub(super) trace_id: Option<http::HeaderValue>,
     pub(super) record: Record,
     pub(super) forward: Option<Forward>,
@@ -48,7 +49,8 @@ pub struct RequestContext {
     pub(super) outstanding: Option<Outstanding>,
     /// Targets to which no connection came about.
     pub(super) tried: Vec<usize>,
-    pub(super) target_name: Option<String>,
+    /// The group and the position in it of the target that was asked last.
+    pub(super) asked: Option<(Arc<TargetGroup>, usize)>,
     pub(super) target_started: Option<Instant>,
     pub(super) target_time: Option<Duration>,
     pub(super) target_status: Option<u16>,
@@ -93,6 +95,7 @@ impl RequestContext {
             authority: None,
             target: None,
             forwarded: None,
+            trace_random: [0; 12],
             trace_id: None,
             record: Record::default(),
             forward: None,
@@ -100,7 +103,7 @@ impl RequestContext {
             was_connected: false,
             outstanding: None,
             tried: Vec::new(),
-            target_name: None,
+            asked: None,
             target_started: None,
             target_time: None,
             target_status: None,
@@ -113,7 +116,7 @@ impl RequestContext {
         }
     }
 
-    /// The head is here: the clock for it stops, the one for the request starts.
+    /// What is known of every request, good or bad.
     pub(super) fn begin(&mut self, session: &mut Session, entropy: &Entropy, ledger: Ledger) {
         let head = session.req_header();
         let user_agent = head.headers.get(http::header::USER_AGENT).cloned();
@@ -122,8 +125,6 @@ impl RequestContext {
         // RFC 9112 §9.3.2. Off, the first of two requests in one segment would be refused for the second. Each still goes through
         // every phase, and a body that is not read still ends the connection.
         session.set_pipelining_enabled(true);
-        self.started = Instant::now();
-        self.has_body_without_length = session.is_http2() && !session.is_body_empty();
         let is_http1 = !session.is_http2();
         self.has_body_without_length = !is_http1 && !session.downstream_session.is_body_empty();
         let digest = session.digest().and_then(|digest| digest.proxy_digest.as_deref());
@@ -145,8 +146,10 @@ impl RequestContext {
         let closes = self.note.refused.is_some() || self.note.oddity.is_some_and(|oddity| oddity.tier() > Tier::Acceptable);
         session.set_keepalive(kept.filter(|_| !closes));
         // 64 bits: enough to find a line by, short enough to read out on the telephone.
-        let random = entropy.bytes::<8>().unwrap_or_default();
-        self.request_id = hex(&random);
+        let random = entropy.bytes::<20>().unwrap_or_default();
+        let (id, trace) = random.split_at(8);
+        self.request_id = hex(id);
+        self.trace_random.copy_from_slice(trace);
     }
 
     /// Where the request came in.
@@ -158,6 +161,12 @@ impl RequestContext {
     pub(super) fn may_hold(&self) -> MayHold {
         let listener = self.connection.as_ref().map_or(0, |connection| connection.listener);
         MayHold { listener, octets: self.limits.unsent_bytes, time: self.limits.send_timeout }
+    }
+
+    /// The one that has the request, or the last one that could not be had.
+    pub(super) fn target_name(&self) -> Option<&str> {
+        let (group, index) = self.asked.as_ref()?;
+        Some(&group.targets.get(*index)?.name)
     }
 
     /// How the visitor speaks, as far as that is known.
@@ -183,7 +192,7 @@ impl RequestContext {
 /// A request whose work was ended from within (`ending`) comes to no further phase, and has its line all the same.
 impl Drop for RequestContext {
     fn drop(&mut self) {
-        let Some(Ledger { clock, metrics, access_log }) = self.ledger.take().filter(|_| self.target_name.is_some()) else { return };
+        let Some(Ledger { clock, metrics, access_log }) = self.ledger.take().filter(|_| self.asked.is_some()) else { return };
         self.record.error_reason = self.ending.reason().or(self.record.error_reason);
         let entry = logging::of_dropped(self, clock.now_in_microseconds());
         metrics.request(&entry);

@@ -1,12 +1,12 @@
 //! Targets that have left their group, by a reload or because their name leads elsewhere: no new request goes to them, and those that
 //! run may finish until the deregistration delay is over (ALB: deregistration_delay.timeout_seconds). And answers that nobody takes.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use slab::Slab;
 use tokio::time::Instant;
 
 use super::backlog::{MayHold, to_be_ended};
@@ -16,8 +16,8 @@ use crate::gateway::{Outstanding, TargetGroup};
 /// What runs where, and what has left.
 #[derive(Default)]
 pub struct Departures {
-    running: [Mutex<HashMap<u64, Running>>; SHARDS],
-    last_id: AtomicU64,
+    running: [Mutex<Slab<Running>>; SHARDS],
+    turn: AtomicUsize,
     gone: Mutex<Vec<Gone>>,
 }
 
@@ -40,7 +40,8 @@ struct Gone {
 /// One request at a target; forgotten when this is dropped.
 pub(super) struct InFlight {
     departures: Arc<Departures>,
-    id: u64,
+    shard: usize,
+    place: usize,
 }
 
 impl Departures {
@@ -65,9 +66,10 @@ impl Departures {
     fn end_untaken(&self) {
         let mut endings = Vec::new();
         let mut held = Vec::new();
+        let now = Instant::now();
         for shard in &self.running {
-            for running in locked(shard).values() {
-                if let Some(of_this) = running.ending.backlog.held(running.may_hold) {
+            for running in locked(shard).iter().map(|(_, running)| running) {
+                if let Some(of_this) = running.ending.backlog.held(running.may_hold, now) {
                     held.push(of_this);
                     endings.push(running.ending.clone());
                 }
@@ -88,7 +90,7 @@ impl Departures {
         *gone = waiting;
         drop(gone);
         for shard in self.running.iter().filter(|_| !due.is_empty()) {
-            for running in locked(shard).values().filter(|running| due.iter().any(|gone| gone.is_of(running))) {
+            for running in locked(shard).iter().map(|(_, running)| running).filter(|running| due.iter().any(|gone| gone.is_of(running))) {
                 running.ending.comes_now("TargetDeregistered");
             }
         }
@@ -101,15 +103,11 @@ impl Departures {
         ending: Arc<Ending>,
         may_hold: MayHold,
     ) -> InFlight {
-        let id = self.last_id.fetch_add(1, Ordering::Relaxed);
+        let shard = self.turn.fetch_add(1, Ordering::Relaxed) % SHARDS;
         let socket = outstanding.target().socket(outstanding.turn);
         let running = Running { group: group.clone(), index: outstanding.index, socket, ending, may_hold };
-        locked(self.shard(id)).insert(id, running);
-        InFlight { departures: self.clone(), id }
-    }
-
-    fn shard(&self, id: u64) -> &Mutex<HashMap<u64, Running>> {
-        &self.running[usize::try_from(id % SHARDS as u64).unwrap_or_default()]
+        let place = locked(&self.running[shard]).insert(running);
+        InFlight { departures: self.clone(), shard, place }
     }
 }
 
@@ -123,7 +121,9 @@ impl Gone {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        locked(self.departures.shard(self.id)).remove(&self.id);
+        // What it holds is let go of behind the lock.
+        let running = locked(&self.departures.running[self.shard]).try_remove(self.place);
+        drop(running);
     }
 }
 

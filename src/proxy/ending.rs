@@ -4,11 +4,15 @@
 //! A download goes on: an answer with a length, or that is to be saved as a file. So does an upload, and an answer that has not begun:
 //! its request was allowed, and `timeouts.response` bounds it.
 
+use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use atomic_waker::AtomicWaker;
 use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH};
 use http::{Method, StatusCode};
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
@@ -17,7 +21,6 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::{HttpProxy, Session};
 use pingora::server::ShutdownWatch;
-use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::Proxy;
@@ -57,7 +60,7 @@ impl HttpServerApp for EndingProxy {
             biased;
             done = work => done,
             // What is dropped here closes a connection of HTTP/1.1 and resets a stream of HTTP/2: never a clean end.
-            () = ending.has_come() => None,
+            () = poll_fn(|context| ending.poll_end(context)) => None,
         }
     }
 
@@ -76,16 +79,24 @@ impl HttpServerApp for EndingProxy {
 
 type End = Pin<Box<dyn Future<Output = &'static str> + Send>>;
 
-/// Of one request: set by the phases and from outside, waited for around them.
+/// Of one request: set by the phases and from outside, waited for around them. It is asked at every step of every request, and so it is
+/// one atomic that hardly ever changes.
 #[derive(Default)]
 pub(super) struct Ending {
+    state: AtomicU8,
+    waker: AtomicWaker,
     end: Mutex<Option<End>>,
-    set: Notify,
-    now: Notify,
     reason: OnceLock<&'static str>,
     /// What its client has not taken yet.
     pub(super) backlog: Backlog,
 }
+
+/// Until something is set there is nothing to wait for.
+const UNSET: u8 = 0;
+/// There is a future to wait for.
+const AWAITED: u8 = 1;
+/// It has come.
+const NOW: u8 = 2;
 
 impl Ending {
     /// That of the request whose work this is.
@@ -96,12 +107,14 @@ impl Ending {
     /// When `end` is done, with the reason that it gives.
     fn comes_with(&self, end: impl Future<Output = &'static str> + Send + 'static) {
         *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(end));
-        self.set.notify_one();
+        self.state.fetch_max(AWAITED, Ordering::AcqRel);
+        self.waker.wake();
     }
 
     pub(super) fn comes_now(&self, reason: &'static str) {
         let _ = self.reason.set(reason);
-        self.now.notify_one();
+        self.state.store(NOW, Ordering::Release);
+        self.waker.wake();
     }
 
     /// Why the work was dropped, for the log.
@@ -109,18 +122,19 @@ impl Ending {
         self.reason.get().copied()
     }
 
-    async fn has_come(&self) {
-        let of_session = async {
-            self.set.notified().await;
-            let end = self.end.lock().unwrap_or_else(PoisonError::into_inner).take();
-            match end {
-                Some(end) => end.await,
-                None => std::future::pending().await,
+    fn poll_end(&self, context: &mut Context<'_>) -> Poll<()> {
+        // First registered, then looked at: what is set in between wakes.
+        self.waker.register(context.waker());
+        match self.state.load(Ordering::Acquire) {
+            UNSET => Poll::Pending,
+            AWAITED => {
+                let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(end) = end.as_mut() else { return Poll::Pending };
+                let reason = ready!(end.as_mut().poll(context));
+                let _ = self.reason.set(reason);
+                Poll::Ready(())
             }
-        };
-        tokio::select! {
-            reason = of_session => drop(self.reason.set(reason)),
-            () = self.now.notified() => {}
+            _ => Poll::Ready(()),
         }
     }
 }

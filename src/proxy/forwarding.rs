@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, SERVER, SET_COOKIE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, SERVER, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::ErrorType::{HTTPStatus, InternalError, InvalidHTTPHeader};
 use pingora::Result;
@@ -18,7 +18,7 @@ use super::held_writes::HoldWrites;
 use super::reading::announces_content;
 use super::target_tls::TargetIdentities;
 use super::writing;
-use crate::clock::UnixTime;
+use crate::clock::{Clock, UnixTime};
 use crate::gateway::{ProtocolVersion, Target, TargetAddress, TargetGroup, Wanted};
 use crate::secret::Entropy;
 
@@ -55,7 +55,7 @@ pub(super) fn peer(context: &mut RequestContext, identities: &TargetIdentities, 
         }
     }
     context.attempts += 1;
-    context.target_name = Some(target.name.clone());
+    context.asked = Some((group.clone(), outstanding.index));
     context.target_started = Some(Instant::now());
     context.outstanding = Some(outstanding);
     Ok(Box::new(peer))
@@ -99,10 +99,14 @@ pub(super) fn prepare(original: &RequestHeader, upstream: &mut RequestHeader, co
     if original.raw_path() != target.as_str().as_bytes() || upstream.uri.authority().is_some() {
         upstream.set_raw_path(target.as_str().as_bytes())?;
     }
-    upstream.insert_header(HOST, authority.as_str())?;
-    while upstream.remove_header(&COOKIE).is_some() {}
-    if let Some(cookies) = gateway.target_cookies(&original.headers) {
-        upstream.insert_header(COOKIE, cookies)?;
+    if upstream.headers.get(HOST).is_none_or(|host| host.as_bytes() != authority.as_str().as_bytes()) {
+        upstream.insert_header(HOST, authority.as_str())?;
+    }
+    if original.headers.contains_key(COOKIE) {
+        while upstream.remove_header(&COOKIE).is_some() {}
+        if let Some(cookies) = gateway.target_cookies(&original.headers) {
+            upstream.insert_header(COOKIE, cookies)?;
+        }
     }
     // What came under this name is gone already, with all that only the gateway may say.
     if let Some(chain) = &forwarded.chain {
@@ -179,7 +183,7 @@ pub(super) fn inspect_response(
     session: &Session,
     response: &mut ResponseHeader,
     context: &mut RequestContext,
-    now: UnixTime,
+    clock: &dyn Clock,
 ) -> Result<()> {
     // Pingora lets no other method switch; what its target says then was not asked for.
     if response.status.as_u16() == 101 && (!session.is_upgrade_req() || session.req_header().method != Method::GET) {
@@ -205,7 +209,7 @@ pub(super) fn inspect_response(
         }
     }
     if !response.status.is_informational() || response.status.as_u16() == 101 {
-        remember_target(response, context, now)?;
+        remember_target(response, context, clock)?;
     }
     if !response.status.is_informational() {
         set_headers(response, context)?;
@@ -250,14 +254,17 @@ pub(super) fn inspect_trailers(trailers: &mut HeaderMap) {
 }
 
 /// Keeps the session up to date, and the visitor with the target that has answered.
-fn remember_target(response: &mut ResponseHeader, context: &RequestContext, now: UnixTime) -> Result<()> {
+fn remember_target(response: &mut ResponseHeader, context: &RequestContext, clock: &dyn Clock) -> Result<()> {
     let (Some(forward), Some(outstanding), Some(forwarded)) = (&context.forward, &context.outstanding, &context.forwarded) else {
         return Ok(());
     };
     for cookie in &forward.set_cookies {
         response.append_header(SET_COOKIE, cookie.clone())?;
     }
-    let sealer = &context.gateway.authentication.sealer;
+    if !forward.sticky.may_set(&forward.target_group) {
+        return Ok(());
+    }
+    let (sealer, now) = (&context.gateway.authentication.sealer, clock.now());
     let set = forward.sticky.set_cookies(&forward.target_group, outstanding.index, &response.headers, forwarded.scheme, sealer, now);
     for cookie in set {
         response.append_header(SET_COOKIE, cookie)?;
@@ -269,21 +276,25 @@ fn remember_target(response: &mut ResponseHeader, context: &RequestContext, now:
 /// answer means.
 fn remove_hop_by_hop(response: &mut ResponseHeader) {
     const KEPT: [&str; 6] = ["set-cookie", "content-type", "content-length", "transfer-encoding", "location", "cache-control"];
-    let nominated: Vec<HeaderName> = response
+    let nominated = response
         .headers
         .get_all(CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse::<HeaderName>().ok())
-        .filter(|name| !KEPT.contains(&name.as_str()) && !matches!(name.as_str(), "close" | "keep-alive"))
-        .collect();
-    let always = ["keep-alive", "proxy-connection", "te", "upgrade"].map(HeaderName::from_static);
-    for name in always.iter().chain(&nominated) {
+        .map(str::trim)
+        .filter(|name| !name.eq_ignore_ascii_case("close") && !name.eq_ignore_ascii_case("keep-alive"))
+        .filter_map(|name| name.parse::<HeaderName>().ok())
+        .filter(|name| !KEPT.contains(&name.as_str()));
+    // Most answers have none of them, and one look at the names costs less than to ask for each.
+    let found: Vec<HeaderName> = response.headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned().chain(nominated).collect();
+    for name in &found {
         while response.remove_header(name).is_some() {}
     }
 }
 
+const HOP_BY_HOP: [HeaderName; 4] =
+    [HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection"), TE, UPGRADE];
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");

@@ -1,88 +1,93 @@
 //! The line of a request.
 
+use std::borrow::Cow;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use http::Version;
+use http::header::LOCATION;
+use http::{HeaderValue, Version};
 use pingora::proxy::Session;
 
 use super::context::RequestContext;
-use crate::message::{RequestTarget, Scheme};
+use crate::message::{Authority, RequestTarget, Scheme};
 use crate::telemetry::Entry;
 
 /// What the session knows at the end of a request.
-struct Sent {
+struct Sent<'a> {
     status: u16,
     received_bytes: usize,
     sent_bytes: usize,
-    redirect_url: Option<String>,
+    location: Option<&'a HeaderValue>,
 }
 
-pub(super) fn entry(session: &Session, context: &mut RequestContext, finished_at: u64) -> Entry {
+pub(super) fn entry<'a>(session: &'a Session, context: &'a RequestContext, finished_at: u64) -> Entry<'a> {
     let written = session.response_written();
     let sent = Sent {
         status: context.status.or_else(|| written.map(|response| response.status.as_u16())).unwrap_or(0),
         received_bytes: session.body_bytes_read(),
         sent_bytes: session.body_bytes_sent(),
-        redirect_url: written.and_then(|response| response.headers.get("location")?.to_str().ok().map(str::to_owned)),
+        location: written.and_then(|response| response.headers.get(LOCATION)),
     };
-    make(sent, context, finished_at)
+    make(&sent, context, finished_at)
 }
 
 /// What is left of a request that was dropped: nobody counted what was received.
-pub(super) fn of_dropped(context: &mut RequestContext, finished_at: u64) -> Entry {
+pub(super) fn of_dropped(context: &RequestContext, finished_at: u64) -> Entry<'_> {
     let status = context.target_status.unwrap_or(0);
-    make(Sent { status, received_bytes: 0, sent_bytes: context.sent, redirect_url: None }, context, finished_at)
+    make(&Sent { status, received_bytes: 0, sent_bytes: context.sent, location: None }, context, finished_at)
 }
 
-fn make(sent: Sent, context: &mut RequestContext, finished_at: u64) -> Entry {
+fn make<'a>(sent: &Sent<'a>, context: &'a RequestContext, finished_at: u64) -> Entry<'a> {
     let connection = context.connection.as_ref();
     let listener = connection.and_then(|connection| context.gateway.listeners.get(connection.listener));
     let tls = connection.and_then(|connection| connection.tls.as_ref());
     let scheme = context.forwarded.as_ref().map_or(Scheme::Http, |forwarded| forwarded.scheme);
-    let mut record = std::mem::take(&mut context.record);
-    let status = sent.status;
+    let record = &context.record;
     let rewritten = context.forward.as_ref().map(|forward| &forward.rewritten);
     // What held a code still holds it when it has been rewritten.
     let masks_query = record.masks_query || context.target.as_ref().is_some_and(|target| may_hold_a_code(context, target));
-    if record.actions.last() == Some(&"redirect") {
-        record.redirect_url = sent.redirect_url;
-    }
+    let redirects = record.actions.last() == Some(&"redirect");
+    let method = context.seen.method.as_str();
     Entry {
-        listener: listener.map(|listener| listener.name.clone()).unwrap_or_default(),
-        kind: kind(context.seen.version, tls.is_some(), status),
+        record,
+        listener: listener.map_or("", |listener| &listener.name),
+        kind: kind(context.seen.version, tls.is_some(), sent.status),
         finished_at,
         elapsed: context.started.elapsed(),
         client: connection.map_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), |connection| connection.peer),
-        target: context.target_name.clone(),
-        target_group: context.forward.as_ref().map(|forward| forward.target_group.name.clone()),
+        target: context.target_name(),
+        target_group: context.forward.as_ref().map(|forward| forward.target_group.name.as_str()),
         target_time: context.target_time,
-        status,
+        status: sent.status,
         target_status: context.target_status,
         received_bytes: sent.received_bytes,
         sent_bytes: sent.sent_bytes,
-        method: context.seen.method.as_str().chars().take(64).collect(),
+        method: method.get(..LONGEST_METHOD).unwrap_or(method),
         url: url(context, scheme, masks_query),
-        transformed_host: rewritten.and_then(|rewritten| rewritten.authority.as_ref()).map(|authority| authority.as_str().to_owned()),
+        redirect_url: sent.location.filter(|_| redirects).and_then(|location| location.to_str().ok()),
+        transformed_host: rewritten.and_then(|rewritten| rewritten.authority.as_ref()).map(Authority::as_str),
         transformed_uri: rewritten
             .and_then(|rewritten| rewritten.target.as_ref())
-            .map(|target| path_and_query(context, target, masks_query)),
+            .map(|target| path_and_query(context, target, masks_query).concat()),
         version: match context.seen.version {
             Version::HTTP_2 => "HTTP/2.0",
             Version::HTTP_10 => "HTTP/1.0",
             _ => "HTTP/1.1",
         },
-        user_agent: context
-            .seen
-            .user_agent
-            .as_ref()
-            .map_or_else(|| "-".to_owned(), |value| String::from_utf8_lossy(value.as_bytes()).chars().take(1024).collect()),
-        tls_cipher: tls.map(|tls| tls.cipher.clone()),
+        user_agent: context.seen.user_agent.as_ref().map_or(Cow::Borrowed("-"), shown),
+        tls_cipher: tls.map(|tls| tls.cipher.as_str()),
         tls_version: tls.map(|tls| tls.version),
-        server_name: tls.and_then(|tls| tls.server_name.clone()),
-        trace_id: context.trace_id.as_ref().and_then(|value| value.to_str().ok()).map(str::to_owned),
-        request_id: context.request_id.clone(),
+        server_name: tls.and_then(|tls| tls.server_name.as_deref()),
+        trace_id: context.trace_id.as_ref().and_then(|value| value.to_str().ok()),
+        request_id: &context.request_id,
         oddity: context.note.oddity,
-        record,
+    }
+}
+
+/// As much of it as anybody wants to read.
+fn shown(value: &HeaderValue) -> Cow<'_, str> {
+    match String::from_utf8_lossy(value.as_bytes()) {
+        long if long.len() > LONGEST_USER_AGENT => Cow::Owned(long.chars().take(LONGEST_USER_AGENT).collect()),
+        text => text,
     }
 }
 
@@ -90,18 +95,16 @@ fn make(sent: Sent, context: &mut RequestContext, finished_at: u64) -> Entry {
 /// request that was refused may hold one too.
 fn url(context: &RequestContext, scheme: Scheme, masks_query: bool) -> String {
     let Some(authority) = &context.authority else { return "-".to_owned() };
-    let port = authority.port().unwrap_or(scheme.default_port());
-    let rest = context.target.as_ref().map_or_else(|| "/-".to_owned(), |target| path_and_query(context, target, masks_query));
-    format!("{}://{}:{port}{rest}", scheme.as_str(), authority.host())
+    let mut port = itoa::Buffer::new();
+    let port = port.format(authority.port().unwrap_or(scheme.default_port()));
+    let [path, query] = context.target.as_ref().map_or(["/-", ""], |target| path_and_query(context, target, masks_query));
+    [scheme.as_str(), "://", authority.host(), ":", port, path, query].concat()
 }
 
-fn path_and_query(context: &RequestContext, target: &RequestTarget, masks_query: bool) -> String {
-    let path = target.path();
-    match target.query() {
-        Some(_) if masks_query || may_hold_a_code(context, target) => format!("{path}?[masked]"),
-        Some(query) => format!("{path}?{query}"),
-        None => path.to_owned(),
-    }
+/// The second with its question mark.
+fn path_and_query<'a>(context: &RequestContext, target: &'a RequestTarget, masks_query: bool) -> [&'a str; 2] {
+    let (path, rest) = (target.path(), &target.as_str()[target.path().len()..]);
+    if !rest.is_empty() && (masks_query || may_hold_a_code(context, target)) { [path, "?[masked]"] } else { [path, rest] }
 }
 
 fn may_hold_a_code(context: &RequestContext, target: &RequestTarget) -> bool {
@@ -124,3 +127,6 @@ fn kind(version: Version, tls: bool, status: u16) -> &'static str {
         (false, false, false) => "http",
     }
 }
+
+const LONGEST_METHOD: usize = 64;
+const LONGEST_USER_AGENT: usize = 1024;

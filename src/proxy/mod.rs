@@ -23,6 +23,7 @@ use http::HeaderMap;
 use pingora::ErrorType::HTTPStatus;
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, HttpPeer};
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
@@ -58,6 +59,9 @@ impl ProxyHttp for Proxy {
         RequestContext::new(self.gateway.load_full(), self.clock.now())
     }
 
+    /// Pingora's own default would bring a module that compresses nothing, and asks it of every piece of every answer.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
     async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
         let (clock, metrics, access_log) = (self.clock.clone(), self.metrics.clone(), self.access_log.clone());
         context.begin(session, &self.entropy, Ledger { clock, metrics, access_log });
@@ -65,9 +69,9 @@ impl ProxyHttp for Proxy {
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
-        let now = self.clock.now();
+        let now = context.created_at;
         let gateway = context.gateway.clone();
-        if let Err(error) = reading::read(session, context, &self.entropy) {
+        if let Err(error) = reading::read(session, context) {
             let reply = reading::refuse(session, context, error);
             writing::write(session, context, reply).await?;
             return Ok(true);
@@ -81,7 +85,8 @@ impl ProxyHttp for Proxy {
         let Some((request, listener)) = reading::view(session, context, &gateway) else {
             return Err(Error::explain(pingora::ErrorType::InternalError, "a connection without a listener"));
         };
-        let started = Instant::now();
+        // Where a body has been read, that is not what the provider took.
+        let started = if wanted.is_some() { Instant::now() } else { context.started };
         let connection = reading::unshared_connection(context, listener);
         let mut exchange = Exchange {
             gateway: &gateway,
@@ -193,7 +198,7 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
-        forwarding::inspect_response(session, response, context, self.clock.now())?;
+        forwarding::inspect_response(session, response, context, &*self.clock)?;
         ending::watch(session, response, context, &self.clock);
         Ok(())
     }

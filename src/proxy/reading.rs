@@ -14,10 +14,9 @@ use crate::gateway::{Body, Gateway, ListenerRules, Reply, Visitor, for_malformed
 use crate::identity_headers::{ForwardedFor, trace_id};
 use crate::message::head::HeadLimits;
 use crate::message::{Authority, ConnectionInfo, Malformed, RequestTarget, RequestView};
-use crate::secret::Entropy;
 
 /// Normalises method, host and target into the context, or says why that cannot be done.
-pub(super) fn read(session: &Session, context: &mut RequestContext, entropy: &Entropy) -> Result<(), Malformed> {
+pub(super) fn read(session: &Session, context: &mut RequestContext) -> Result<(), Malformed> {
     let header = session.req_header();
     if let Some(malformed) = context.note.refused {
         return Err(malformed);
@@ -46,7 +45,7 @@ pub(super) fn read(session: &Session, context: &mut RequestContext, entropy: &En
     let own_port = if listener.port == 0 { connection.local.port() } else { listener.port };
     let port = connection.asked_port.unwrap_or(own_port);
     context.forwarded = Some(ForwardedFor::read(&header.headers, connection.peer, listener.scheme, port, &listener.forwarded));
-    context.trace_id = Some(trace_id(&header.headers, context.created_at, entropy.bytes().unwrap_or_default()));
+    context.trace_id = Some(trace_id(&header.headers, context.created_at, context.trace_random));
     Ok(())
 }
 

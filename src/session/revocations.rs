@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
@@ -17,9 +18,9 @@ use crate::identity::{Mark, Marks, SessionId};
 /// Sessions ended by a logout or replaced by a new login, until they would have ended by themselves. A clone knows the same.
 #[derive(Debug, Clone)]
 pub struct EndedSessions {
-    by_id: Cache<SessionId, Ending>,
+    by_id: Cache<SessionId, Ending, RandomState>,
     /// Until when those have signed in that are ended.
-    by_mark: Cache<Mark, UnixTime>,
+    by_mark: Cache<Mark, UnixTime, RandomState>,
     /// Where nobody has ever ended a session in this way, requests do not pay for looking.
     has_marks: Arc<AtomicBool>,
 }
@@ -105,12 +106,16 @@ impl EndedSessions {
 
 /// The oldest falls out first. By moka's default a memory that is full would rather not learn anything new, and a session just ended
 /// would live on.
-fn memory<K, V>() -> Cache<K, V>
+fn memory<K, V>() -> Cache<K, V, RandomState>
 where
     K: std::hash::Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    Cache::builder().max_capacity(MAX_ENDED).time_to_live(LONGEST_SESSION).eviction_policy(EvictionPolicy::lru()).build()
+    Cache::builder()
+        .max_capacity(MAX_ENDED)
+        .time_to_live(LONGEST_SESSION)
+        .eviction_policy(EvictionPolicy::lru())
+        .build_with_hasher(RandomState::default())
 }
 
 impl Default for EndedSessions {

@@ -1,6 +1,7 @@
 //! The access log: formatted on the request's own thread, written by another, so that a full disk or a reader who has stopped
 //! costs lines and never a request (threat Q14).
 
+use std::cell::RefCell;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
@@ -58,14 +59,18 @@ impl AccessLog {
         Ok(Self { format, shared, writer: Mutex::new(Some(writer)) })
     }
 
-    pub fn write(&self, entry: &Entry) {
-        let line = match self.format {
-            AccessLogFormat::Json => entry.json(),
-            AccessLogFormat::Alb => entry.alb(),
-            // A path may hold what moves a terminal's cursor.
-            AccessLogFormat::Person => entry.for_a_person().replace(char::is_control, "·"),
-        };
-        self.shared.push(&line);
+    pub fn write(&self, entry: &Entry<'_>) {
+        LINE.with_borrow_mut(|line| {
+            line.clear();
+            match self.format {
+                AccessLogFormat::Json => entry.json(line),
+                AccessLogFormat::Alb => line.extend_from_slice(entry.alb().as_bytes()),
+                // A path may hold what moves a terminal's cursor.
+                AccessLogFormat::Person => line.extend_from_slice(entry.for_a_person().replace(char::is_control, "·").as_bytes()),
+            }
+            line.push(b'\n');
+            self.shared.push(line);
+        });
     }
 
     /// Lines that could not be written.
@@ -94,16 +99,15 @@ impl Shared {
     }
 
     /// Wakes the writer for the first line only: one wake-up for each request would cost more than the line.
-    fn push(&self, line: &str) {
+    fn push(&self, line: &[u8]) {
         let mut pending = self.pending();
-        if pending.lines.len() + line.len() >= MAX_PENDING {
+        if pending.lines.len() + line.len() > MAX_PENDING {
             drop(pending);
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let is_first = pending.lines.is_empty();
-        pending.lines.extend_from_slice(line.as_bytes());
-        pending.lines.push(b'\n');
+        pending.lines.extend_from_slice(line);
         drop(pending);
         if is_first {
             self.changed.notify_one();
@@ -111,6 +115,7 @@ impl Shared {
     }
 
     fn write_all(&self, mut out: Box<dyn Write + Send>) {
+        let mut lines = Vec::new();
         loop {
             let mut pending = self.pending();
             while pending.lines.is_empty() && !pending.closed {
@@ -121,7 +126,8 @@ impl Shared {
                 std::thread::sleep(GATHER);
                 pending = self.pending();
             }
-            let lines = std::mem::take(&mut pending.lines);
+            // The two take turns: neither has to grow anew for every batch.
+            std::mem::swap(&mut lines, &mut pending.lines);
             let closed = pending.closed;
             drop(pending);
             if out.write_all(&lines).and_then(|()| out.flush()).is_err() {
@@ -131,11 +137,20 @@ impl Shared {
             if closed {
                 return;
             }
+            lines.clear();
+            lines.shrink_to(KEPT);
         }
     }
 }
 
+thread_local! {
+    /// Each request's line is written where that of the one before was.
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 /// What a destination that blocks may cost in memory.
 const MAX_PENDING: usize = 8 * 1024 * 1024;
+/// As much as a busy moment gathers.
+const KEPT: usize = 1024 * 1024;
 /// How long lines are gathered: short enough for a person who watches.
 const GATHER: Duration = Duration::from_millis(25);

@@ -1,14 +1,15 @@
 //! AWS's own access log line, in its order and quoting, for the parsers that exist (ALB: Access log entries).
 
 use super::Entry;
-use super::entry::timestamp;
+use super::json_line::{TIMESTAMP, timestamp};
 use crate::message::head::Oddity;
 
-impl Entry {
+impl Entry<'_> {
     /// 33 fields up to `request_transform_status`.
     #[must_use]
     pub fn alb(&self) -> String {
-        let record = &self.record;
+        let record = self.record;
+        let timestamp = |microseconds| timestamp(microseconds, &mut [0; TIMESTAMP]).to_owned();
         let dash = |text: Option<&str>| text.map_or_else(|| "-".to_owned(), str::to_owned);
         let quoted = |text: Option<&str>| format!("\"{}\"", text.map_or_else(|| "-".to_owned(), escaped));
         let time = |seconds: Option<f64>| seconds.map_or_else(|| "-1".to_owned(), |seconds| format!("{seconds:.3}"));
@@ -20,9 +21,9 @@ impl Entry {
         [
             self.kind.to_owned(),
             timestamp(self.finished_at),
-            self.listener.clone(),
+            self.listener.to_owned(),
             self.client.to_string(),
-            dash(self.target.as_deref()),
+            dash(self.target),
             time(target_time.map(|_| own_time)),
             time(target_time),
             time(target_time.map(|_| 0.0)),
@@ -30,25 +31,25 @@ impl Entry {
             dash(target_status.as_deref()),
             self.received_bytes.to_string(),
             self.sent_bytes.to_string(),
-            quoted(Some(&self.request())),
+            quoted(Some(&format!("{} {} {}", self.method, self.url, self.version))),
             quoted(Some(&self.user_agent)),
-            dash(self.tls_cipher.as_deref()),
+            dash(self.tls_cipher),
             dash(self.tls_version),
-            dash(self.target_group.as_deref()),
-            quoted(self.trace_id.as_deref()),
-            quoted(self.server_name.as_deref()),
+            dash(self.target_group),
+            quoted(self.trace_id),
+            quoted(self.server_name),
             quoted(None),
             record.rule_priority.map_or_else(|| "-1".to_owned(), |priority| priority.to_string()),
             timestamp(self.created_at()),
             quoted(Some(actions.as_str()).filter(|actions| !actions.is_empty())),
-            quoted(record.redirect_url.as_deref()),
+            quoted(self.redirect_url),
             quoted(record.error_reason.and_then(aws_reason)),
-            quoted(self.target.as_deref()),
+            quoted(self.target),
             quoted(target_status.as_deref()),
             quoted(self.oddity.map(|oddity| oddity.tier().as_str())),
             quoted(self.oddity.map(Oddity::as_str)),
             format!("TID_{:0>32}", self.request_id),
-            quoted(self.transformed_host.as_deref()),
+            quoted(self.transformed_host),
             quoted(self.transformed_uri.as_deref()),
             quoted(record.transform_status),
         ]

@@ -1,19 +1,19 @@
 //! One request, as all three forms of the access log and the metrics want it.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde::Serialize;
-
+use super::json_line::JsonLine;
 use crate::gateway::Record;
 use crate::message::head::Oddity;
 
 /// Everything that is known once the answer has been sent.
 #[derive(Debug)]
-pub struct Entry {
-    pub record: Record,
+pub struct Entry<'a> {
+    pub record: &'a Record,
     /// The listener's address as configured.
-    pub listener: String,
+    pub listener: &'a str,
     /// ALB's `type`: `http`, `https`, `h2`, `ws`, `wss`.
     pub kind: &'static str,
     /// Microseconds since 1970.
@@ -21,165 +21,95 @@ pub struct Entry {
     /// From the request's head to the end of the answer.
     pub elapsed: Duration,
     pub client: SocketAddr,
-    pub target: Option<String>,
-    pub target_group: Option<String>,
+    pub target: Option<&'a str>,
+    pub target_group: Option<&'a str>,
     /// From the connection to the target to the first byte of its answer.
     pub target_time: Option<Duration>,
     pub status: u16,
     pub target_status: Option<u16>,
     pub received_bytes: usize,
     pub sent_bytes: usize,
-    pub method: String,
+    pub method: &'a str,
     /// The whole URL, with the query of a callback masked.
     pub url: String,
+    pub redirect_url: Option<&'a str>,
     /// What the target received in place of what was asked for, masked likewise.
-    pub transformed_host: Option<String>,
+    pub transformed_host: Option<&'a str>,
     pub transformed_uri: Option<String>,
     pub version: &'static str,
-    pub user_agent: String,
-    pub tls_cipher: Option<String>,
+    pub user_agent: Cow<'a, str>,
+    pub tls_cipher: Option<&'a str>,
     pub tls_version: Option<&'static str>,
-    pub server_name: Option<String>,
-    pub trace_id: Option<String>,
-    pub request_id: String,
+    pub server_name: Option<&'a str>,
+    pub trace_id: Option<&'a str>,
+    pub request_id: &'a str,
     /// What could be read in another way.
     pub oddity: Option<Oddity>,
 }
 
-impl Entry {
-    /// One line: ALB's field names in snake case, and ours.
-    #[must_use]
-    pub fn json(&self) -> String {
-        let record = &self.record;
-        let line = Line {
-            r#type: self.kind,
-            time: timestamp(self.finished_at),
-            request_id: &self.request_id,
-            listener: &self.listener,
-            client_port: self.client,
-            target_port: dash(self.target.as_deref()),
-            request_processing_time: seconds(self.target_time.map(|time| self.elapsed.saturating_sub(time))),
-            target_processing_time: seconds(self.target_time),
-            response_processing_time: seconds(self.target_time.map(|_| Duration::ZERO)),
-            elb_status_code: self.status,
-            target_status_code: self.target_status.map_or(NumberOrDash::Dash("-"), NumberOrDash::Number),
-            received_bytes: self.received_bytes,
-            sent_bytes: self.sent_bytes,
-            request: self.request(),
-            user_agent: &self.user_agent,
-            ssl_cipher: dash(self.tls_cipher.as_deref()),
-            ssl_protocol: dash(self.tls_version),
-            target_group: dash(self.target_group.as_deref()),
-            trace_id: dash(self.trace_id.as_deref()),
-            domain_name: dash(self.server_name.as_deref()),
-            matched_rule_priority: record.rule_priority.map_or(NumberOrDash::Dash("-"), NumberOrDash::Number),
-            request_creation_time: timestamp(self.created_at()),
-            actions_executed: record.actions.join(","),
-            redirect_url: dash(record.redirect_url.as_deref()),
-            error_reason: dash(record.error_reason),
-            target_port_list: dash(self.target.as_deref()),
-            target_status_code_list: self.target_status.map_or(NumberOrDash::Dash("-"), NumberOrDash::Number),
-            classification: dash(self.oddity.map(|oddity| oddity.tier().as_str())),
-            classification_reason: dash(self.oddity.map(Oddity::as_str)),
-            transformed_host: dash(self.transformed_host.as_deref()),
-            transformed_uri: dash(self.transformed_uri.as_deref()),
-            request_transform_status: dash(record.transform_status),
-            error_detail: dash(record.detail.as_deref()),
-            identity_provider: dash(record.identity_provider.as_deref()),
-            subject: dash(record.subject.as_deref()),
-            session_id: dash(record.session.as_deref()),
-            auth_outcome: dash(record.outcome),
-            form: dash(record.form),
-            authorize_decision: dash(record.authorized.as_ref().map(|authorized| authorized.decision)),
-            authorize_reason: dash(record.authorized.as_ref().and_then(|authorized| authorized.reason)),
-            authorize_detail: dash(record.authorized.as_ref().and_then(|authorized| authorized.detail.as_deref())),
-            auth_latency_ms: record.authentication_time.map(milliseconds),
-            duration_ms: milliseconds(self.elapsed),
-        };
-        // A struct of texts and numbers always serialises.
-        serde_json::to_string(&line).unwrap_or_default()
+impl Entry<'_> {
+    /// One object: ALB's field names in snake case, and ours.
+    pub fn json(&self, line: &mut Vec<u8>) {
+        let mut line = JsonLine::begin(line);
+        self.of_request(&mut line);
+        self.of_gateway(&mut line);
+        line.end();
+    }
+
+    /// What an ALB tells, in its order.
+    fn of_request(&self, line: &mut JsonLine<'_>) {
+        let record = self.record;
+        line.text("type", self.kind);
+        line.timestamp("time", self.finished_at);
+        line.text("request_id", self.request_id);
+        line.text("listener", self.listener);
+        line.shown("client_port", self.client);
+        line.dash("target_port", self.target);
+        line.seconds("request_processing_time", self.target_time.map(|time| self.elapsed.saturating_sub(time)));
+        line.seconds("target_processing_time", self.target_time);
+        line.seconds("response_processing_time", self.target_time.map(|_| Duration::ZERO));
+        line.number("elb_status_code", self.status.into());
+        line.number_or_dash("target_status_code", self.target_status.map(u64::from));
+        line.number("received_bytes", self.received_bytes as u64);
+        line.number("sent_bytes", self.sent_bytes as u64);
+        line.texts("request", &[self.method, " ", &self.url, " ", self.version]);
+        line.text("user_agent", &self.user_agent);
+        line.dash("ssl_cipher", self.tls_cipher);
+        line.dash("ssl_protocol", self.tls_version);
+        line.dash("target_group", self.target_group);
+        line.dash("trace_id", self.trace_id);
+        line.dash("domain_name", self.server_name);
+        line.number_or_dash("matched_rule_priority", record.rule_priority.map(u64::from));
+        line.timestamp("request_creation_time", self.created_at());
+        line.list("actions_executed", &record.actions);
+        line.dash("redirect_url", self.redirect_url);
+        line.dash("error_reason", record.error_reason);
+        line.dash("target_port_list", self.target);
+        line.number_or_dash("target_status_code_list", self.target_status.map(u64::from));
+        line.dash("classification", self.oddity.map(|oddity| oddity.tier().as_str()));
+        line.dash("classification_reason", self.oddity.map(Oddity::as_str));
+        line.dash("transformed_host", self.transformed_host);
+        line.dash("transformed_uri", self.transformed_uri.as_deref());
+        line.dash("request_transform_status", record.transform_status);
+    }
+
+    fn of_gateway(&self, line: &mut JsonLine<'_>) {
+        let record = self.record;
+        let authorized = record.authorized.as_ref();
+        line.dash("error_detail", record.detail.as_deref());
+        line.dash("identity_provider", record.identity_provider.as_deref());
+        line.dash("subject", record.subject.as_deref());
+        line.dash("session_id", record.session.as_deref());
+        line.dash("auth_outcome", record.outcome);
+        line.dash("form", record.form);
+        line.dash("authorize_decision", authorized.map(|authorized| authorized.decision));
+        line.dash("authorize_reason", authorized.and_then(|authorized| authorized.reason));
+        line.dash("authorize_detail", authorized.and_then(|authorized| authorized.detail.as_deref()));
+        line.milliseconds("auth_latency_ms", record.authentication_time);
+        line.milliseconds("duration_ms", Some(self.elapsed));
     }
 
     pub(super) fn created_at(&self) -> u64 {
         self.finished_at.saturating_sub(u64::try_from(self.elapsed.as_micros()).unwrap_or(u64::MAX))
     }
-
-    /// `GET https://host:443/path HTTP/2.0`
-    pub(super) fn request(&self) -> String {
-        format!("{} {} {}", self.method, self.url, self.version)
-    }
-}
-
-#[derive(Serialize)]
-struct Line<'a, Target: Serialize, Rule: Serialize> {
-    r#type: &'a str,
-    time: String,
-    request_id: &'a str,
-    listener: &'a str,
-    client_port: SocketAddr,
-    target_port: &'a str,
-    request_processing_time: f64,
-    target_processing_time: f64,
-    response_processing_time: f64,
-    elb_status_code: u16,
-    target_status_code: Target,
-    received_bytes: usize,
-    sent_bytes: usize,
-    request: String,
-    user_agent: &'a str,
-    ssl_cipher: &'a str,
-    ssl_protocol: &'a str,
-    target_group: &'a str,
-    trace_id: &'a str,
-    domain_name: &'a str,
-    matched_rule_priority: Rule,
-    request_creation_time: String,
-    actions_executed: String,
-    redirect_url: &'a str,
-    error_reason: &'a str,
-    target_port_list: &'a str,
-    target_status_code_list: Target,
-    classification: &'a str,
-    classification_reason: &'a str,
-    transformed_host: &'a str,
-    transformed_uri: &'a str,
-    request_transform_status: &'a str,
-    error_detail: &'a str,
-    identity_provider: &'a str,
-    subject: &'a str,
-    session_id: &'a str,
-    auth_outcome: &'a str,
-    form: &'a str,
-    authorize_decision: &'a str,
-    authorize_reason: &'a str,
-    authorize_detail: &'a str,
-    auth_latency_ms: Option<f64>,
-    duration_ms: f64,
-}
-
-/// AWS writes `-` where there is no number.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum NumberOrDash<T> {
-    Number(T),
-    Dash(&'static str),
-}
-
-fn dash(text: Option<&str>) -> &str {
-    text.unwrap_or("-")
-}
-
-/// -1 where no target was asked, as AWS writes it.
-fn seconds(time: Option<Duration>) -> f64 {
-    time.map_or(-1.0, |time| (time.as_secs_f64() * 1_000_000.0).round() / 1_000_000.0)
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1_000_000.0).round() / 1000.0
-}
-
-/// RFC 3339 in UTC, with microseconds, as AWS writes it.
-pub(super) fn timestamp(microseconds: u64) -> String {
-    let time = i64::try_from(microseconds).ok().and_then(|time| jiff::Timestamp::from_microsecond(time).ok());
-    time.map_or_else(|| "-".to_owned(), |time| format!("{time:.6}"))
 }

@@ -132,14 +132,14 @@ impl Metrics {
     }
 
     /// Counts a finished request.
-    pub fn request(&self, entry: &Entry) {
-        let record = &entry.record;
+    pub fn request(&self, entry: &Entry<'_>) {
+        let record = entry.record;
         let class = ["1xx", "2xx", "3xx", "4xx", "5xx"].get(usize::from(entry.status / 100).wrapping_sub(1)).copied().unwrap_or("none");
         let rule = record.rule.as_deref().unwrap_or("none");
-        self.requests.with_label_values(&[entry.listener.as_str(), rule, class]).inc();
+        self.requests.with_label_values(&[entry.listener, rule, class]).inc();
         self.request_duration.observe(entry.elapsed.as_secs_f64());
         if let Some(oddity) = entry.oddity {
-            self.odd_requests.with_label_values(&[entry.listener.as_str(), oddity.tier().as_str(), oddity.as_str()]).inc();
+            self.odd_requests.with_label_values(&[entry.listener, oddity.tier().as_str(), oddity.as_str()]).inc();
         }
         for (counter, event) in [(&self.jwt_validation, record.token), (&self.logout_tokens, record.logout_token)] {
             let (result, reason) = match event {
@@ -157,7 +157,7 @@ impl Metrics {
         }
         if let Some(authorized) = &record.authorized {
             let reason = authorized.reason.unwrap_or("none");
-            self.authorize.with_label_values(&[entry.listener.as_str(), rule, authorized.decision, reason]).inc();
+            self.authorize.with_label_values(&[entry.listener, rule, authorized.decision, reason]).inc();
         }
         self.sessions_revoked.inc_by(record.revoked);
         let provider = record.identity_provider.as_deref().unwrap_or("unknown");

@@ -3,6 +3,7 @@
 mod access_log;
 mod alb_line;
 mod entry;
+mod json_line;
 mod log;
 mod metrics;
 mod person_line;

@@ -2,11 +2,11 @@
 
 use super::Entry;
 
-impl Entry {
+impl Entry<'_> {
     /// `  12:04:19  GET  /oauth2/…       302  signed in       alice`
     #[must_use]
     pub fn for_a_person(&self) -> String {
-        let record = &self.record;
+        let record = self.record;
         let seconds = self.finished_at / 1_000_000 % 86_400;
         let path = self.url.splitn(4, '/').nth(3).unwrap_or_default();
         let path = format!("/{}", path.split('?').next().unwrap_or_default());
@@ -25,7 +25,7 @@ impl Entry {
         let rule = record
             .rule
             .as_deref()
-            .zip(self.target_group.as_deref())
+            .zip(self.target_group)
             .map(|(rule, group)| format!("rule {rule} → {group}"))
             .unwrap_or_default();
         let more = if more.is_empty() { rule.as_str() } else { more };

@@ -45,6 +45,9 @@ impl Balance {
 
     /// One of the targets for which `may` holds.
     pub(super) fn choose(&self, targets: &[Target], may: &dyn Fn(usize) -> bool, turn: usize, wanted: Wanted<'_>) -> Option<usize> {
+        if let [_] = targets {
+            return may(0).then_some(0);
+        }
         let candidates: Vec<usize> = (0..targets.len()).filter(|index| may(*index)).collect();
         let (&first, rest) = candidates.split_first()?;
         if rest.is_empty() {

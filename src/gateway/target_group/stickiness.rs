@@ -129,6 +129,12 @@ impl ForwardAction {
 }
 
 impl Sticky {
+    /// Whether any answer of the group may have to set a cookie.
+    #[must_use]
+    pub fn may_set(&self, group: &TargetGroup) -> bool {
+        self.groups.is_some() || group.stickiness.is_some()
+    }
+
     /// `Set-Cookie` values for the answer of the target with that index.
     #[must_use]
     pub fn set_cookies(
