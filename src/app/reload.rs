@@ -149,6 +149,7 @@ impl Reloadable {
             ("admin", new.admin != self.admin),
             ("access_log", new.access_log != self.access_log),
             ("drain_timeout", new.drain_timeout != self.drain_timeout),
+            ("sessions.remembered_bytes", new.gateway.known.bytes() != self.gateway.load().known.bytes()),
             ("the number of connections of a listener", self.listeners.iter().any(has_other_cap)),
         ] {
             if has_changed {

@@ -27,19 +27,31 @@ pub struct Known {
     seen: OnceLock<Arc<SeenSession>>,
 }
 
-/// Bounded by number and by time since the last request. A clone knows the same.
+/// Bounded by what they weigh and by time since the last request. A clone knows the same.
 #[derive(Clone)]
 pub struct KnownSessions {
+    bytes: u64,
     /// The ids are random and come out of a seal: nobody can choose them so that they meet.
     people: Cache<SessionId, Arc<Known>, foldhash::fast::RandomState>,
     pub(super) seen: SeenSessions,
 }
 
 impl KnownSessions {
+    /// `bytes`: about as much as they may have.
     #[must_use]
-    pub fn new() -> Self {
-        let people = Cache::builder().max_capacity(MAX_KNOWN).time_to_idle(FORGOTTEN_AFTER).build_with_hasher(<_>::default());
-        Self { people, seen: SeenSessions::new() }
+    pub fn new(bytes: u64) -> Self {
+        let people = Cache::builder()
+            .max_capacity(bytes)
+            .weigher(|_, known: &Arc<Known>| known.weight())
+            .time_to_idle(FORGOTTEN_AFTER)
+            .build_with_hasher(<_>::default());
+        Self { bytes, people, seen: SeenSessions::new() }
+    }
+
+    /// As it was made with.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The person of an opened session, if still in memory.
@@ -82,12 +94,6 @@ impl KnownSessions {
     }
 }
 
-impl Default for KnownSessions {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Known {
     pub(super) fn new(identity: Identity) -> Self {
         Self::of_session(identity, 0)
@@ -95,6 +101,13 @@ impl Known {
 
     pub(super) fn of_session(identity: Identity, generation: u32) -> Self {
         Self { identity, generation, headers: ArcSwapOption::empty(), seen: OnceLock::new() }
+    }
+
+    /// About as many bytes as it will have with its headers, in which tokens and claims are once more. By measurement (`script/bench`).
+    fn weight(&self) -> u32 {
+        let Identity { claims, access_token, id_token, .. } = &self.identity;
+        let claims = serde_json::to_string(claims).map_or(0, |text| text.len());
+        u32::try_from(BESIDE + 5 * claims + 2 * access_token.expose().len() + id_token.expose().len()).unwrap_or(u32::MAX)
     }
 
     /// How long they may go on, whatever rule asks.
@@ -126,5 +139,6 @@ impl Known {
     }
 }
 
-const MAX_KNOWN: u64 = 100_000;
+/// Whatever a person is besides.
+const BESIDE: usize = 1_500;
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(10 * 60);

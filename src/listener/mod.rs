@@ -6,8 +6,10 @@
 mod addresses;
 mod certificates;
 mod frames;
+mod gathering;
 mod handover;
 mod handshake;
+mod idle;
 mod proof;
 mod proxy_protocol;
 mod screen;
@@ -18,7 +20,8 @@ mod tickets;
 
 pub use certificates::{TlsCommons, TlsError};
 pub use handover::{Inherited, Taker, hand_over};
+pub use idle::{Idle, Member};
 pub use proxy_protocol::{ParsedHeader, ProxyHeader, ProxyHeaderError, parse_proxy_header, read_proxy_header};
 pub use screening::{Note, Screening};
-pub use service::{Accepting, ConnectionEvent, ConnectionEvents, Listener};
+pub use service::{Accepting, ConnectionEvent, ConnectionEvents, Listener, Serve};
 pub use stream::{ClientStream, Connection};

@@ -9,11 +9,13 @@ mod stand_in;
 mod tests;
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -29,12 +31,11 @@ pub(super) struct Screen {
     limits: ListenerLimits,
     state: State,
     /// Of a head that has not ended.
-    collected: Vec<u8>,
+    collected: BytesMut,
     searched: usize,
     empty_lines: u8,
-    /// What the parser is to have next, and how much of it it has.
-    ready: Vec<u8>,
-    given: usize,
+    /// What the parser is to have next.
+    ready: BytesMut,
     failed: bool,
     timer: Option<Pin<Box<Sleep>>>,
     body: Pace,
@@ -80,11 +81,10 @@ impl Screen {
             mode,
             limits,
             state: State::Head,
-            collected: Vec::new(),
+            collected: BytesMut::new(),
             searched: 0,
             empty_lines: 0,
-            ready: Vec::new(),
-            given: 0,
+            ready: BytesMut::new(),
             failed: false,
             timer: None,
             body: Pace::default(),
@@ -110,22 +110,12 @@ impl Screen {
             }
             if !self.collected.is_empty() || matches!(self.state, State::Over { .. }) {
                 // The rest of a head, or what nobody wants.
-                let mut piece = [0; PIECE];
-                let mut piece = ReadBuf::new(&mut piece);
-                if Pin::new(&mut inner).poll_read(context, &mut piece)?.is_pending() {
-                    ready!(self.poll_timer(context));
-                    continue;
-                }
-                if piece.filled().is_empty() || self.has_discarded_enough(piece.filled().len()) {
-                    self.collected = Vec::new();
+                if ready!(self.poll_more(&mut inner, context))? == 0 {
                     return Poll::Ready(Ok(()));
                 }
-                let mut octets = std::mem::take(&mut self.collected);
-                octets.extend_from_slice(piece.filled());
-                self.digest(octets);
                 continue;
             }
-            // The usual case: what comes goes on where it is.
+            // Bodies: what comes goes on where it is.
             let before = buffer.filled().len();
             if Pin::new(&mut inner).poll_read(context, buffer)?.is_pending() {
                 ready!(self.poll_timer(context));
@@ -137,7 +127,7 @@ impl Screen {
             }
             let passed = self.pass(octets);
             if passed < octets.len() {
-                let rest = octets[passed..].to_vec();
+                let rest = BytesMut::from(&octets[passed..]);
                 self.digest(rest);
                 buffer.set_filled(before + passed);
             }
@@ -147,6 +137,47 @@ impl Screen {
         }
     }
 
+    /// Waits for the next head, and hands it out whole, with whatever came right behind it. `None`: there is to be no further request.
+    pub(super) fn poll_head(&mut self, mut inner: impl AsyncRead + Unpin, context: &mut Context<'_>) -> Poll<io::Result<Option<BytesMut>>> {
+        self.resume();
+        loop {
+            if !self.ready.is_empty() {
+                return Poll::Ready(Ok(Some(std::mem::take(&mut self.ready))));
+            }
+            // Of a body that nobody has read to its end no head is made.
+            if self.failed || !matches!(self.state, State::Head) || ready!(self.poll_more(&mut inner, context))? == 0 {
+                return Poll::Ready(Ok(None));
+            }
+        }
+    }
+
+    /// Reads on, and digests it. How many octets have come, or one for what has come of waiting too long.
+    fn poll_more(&mut self, inner: &mut (impl AsyncRead + Unpin), context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut piece = [const { MaybeUninit::uninit() }; PIECE];
+        let mut piece = ReadBuf::uninit(&mut piece);
+        if Pin::new(inner).poll_read(context, &mut piece)?.is_pending() {
+            ready!(self.poll_timer(context));
+            return Poll::Ready(Ok(1));
+        }
+        let count = piece.filled().len();
+        let mut octets = std::mem::take(&mut self.collected);
+        if count == 0 || self.has_discarded_enough(count) {
+            return Poll::Ready(Ok(0));
+        }
+        octets.extend_from_slice(piece.filled());
+        self.digest(octets);
+        Poll::Ready(Ok(count))
+    }
+
+    pub(super) fn has_untaken(&self) -> bool {
+        self.shared.has_untaken()
+    }
+
+    /// A head has begun and not ended.
+    pub(super) fn is_in_head(&self) -> bool {
+        !self.collected.is_empty()
+    }
+
     /// A request was refused: more may be on its way, and is not looked at.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.state, State::Over { .. })
@@ -154,16 +185,14 @@ impl Screen {
 
     /// Hands out what is ready.
     fn give(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
-        let rest = &self.ready[self.given..];
-        let count = rest.len().min(buffer.remaining());
+        let count = self.ready.len().min(buffer.remaining());
         if count == 0 {
             return false;
         }
-        buffer.put_slice(&rest[..count]);
-        self.given += count;
-        if self.given == self.ready.len() {
-            self.ready = Vec::new();
-            self.given = 0;
+        buffer.put_slice(&self.ready[..count]);
+        self.ready.advance(count);
+        if self.ready.is_empty() {
+            self.ready = BytesMut::new();
         }
         true
     }
@@ -196,21 +225,20 @@ impl Screen {
         }
     }
 
-    /// Everything else: what may go on is made ready, and what has to wait is kept.
-    fn digest(&mut self, mut octets: Vec<u8>) {
-        let mut at = 0;
-        while at < octets.len() {
-            match self.step(&octets[at..]) {
+    /// What may go on is made ready, and what has to wait is kept; neither is copied.
+    fn digest(&mut self, mut octets: BytesMut) {
+        while !octets.is_empty() {
+            match self.step(&octets) {
+                Step::Pass(count) if count == octets.len() => self.make_ready(std::mem::take(&mut octets)),
                 Step::Pass(count) => {
-                    self.ready.extend_from_slice(&octets[at..at + count]);
-                    at += count;
+                    let some = octets.split_to(count);
+                    self.make_ready(some);
                 }
                 Step::Replace(count, form) => {
+                    octets.advance(count);
                     self.ready.extend_from_slice(&form);
-                    at += count;
                 }
                 Step::Wait => {
-                    octets.drain(..at);
                     self.collected = octets;
                     return;
                 }
@@ -219,6 +247,14 @@ impl Screen {
                     return;
                 }
             }
+        }
+    }
+
+    fn make_ready(&mut self, octets: BytesMut) {
+        if self.ready.is_empty() {
+            self.ready = octets;
+        } else {
+            self.ready.unsplit(octets);
         }
     }
 
@@ -347,7 +383,7 @@ impl Screen {
         if matches!(self.state, State::Head) {
             let octets = std::mem::take(&mut self.collected);
             if let Step::Replace(_, form) = self.refuse(&octets, Malformed::TooSlow.into()) {
-                self.ready = form;
+                self.ready = BytesMut::from(&form[..]);
             }
         } else {
             self.shared.fail(Malformed::TooSlow);

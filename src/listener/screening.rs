@@ -45,6 +45,11 @@ impl Screening {
         note.unwrap_or_default()
     }
 
+    /// Whether the parser's side has something of a request that it has not begun with.
+    pub(super) fn has_untaken(&self) -> bool {
+        self.let_through.load(Ordering::Acquire) > self.taken.load(Ordering::Acquire)
+    }
+
     /// A request has been answered.
     pub fn is_over(&self) {
         self.over.fetch_add(1, Ordering::AcqRel);

@@ -8,7 +8,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use ipnet::IpNet;
-use pingora::apps::ServerApp;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
 use rustls::ServerConfig;
@@ -42,6 +41,16 @@ pub enum ConnectionEvent {
 
 /// Called with each.
 pub type ConnectionEvents = Arc<dyn Fn(ConnectionEvent) + Send + Sync>;
+
+/// What is done with connections.
+#[async_trait]
+pub trait Serve: Send + Sync + 'static {
+    /// Until it is closed.
+    async fn serve(self: Arc<Self>, stream: ClientStream, shutdown: &ShutdownWatch);
+
+    /// Connections that nobody is using are to be closed, now and from now on.
+    async fn close_idle(&self);
+}
 
 /// One bound address.
 pub struct Listener<A> {
@@ -125,7 +134,7 @@ impl Accepting {
     }
 }
 
-impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
+impl<A: Serve> Listener<A> {
     /// `socket` is bound already, so that a port that is taken shows at start.
     pub fn new(
         index: usize,
@@ -202,7 +211,7 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
 }
 
 #[async_trait]
-impl<A: ServerApp + Send + Sync + 'static> Service for Listener<A> {
+impl<A: Serve> Service for Listener<A> {
     async fn start_service(&mut self, fds: Option<ListenFds>, shutdown: ShutdownWatch, _listeners_per_fd: usize) {
         let Some(socket) = self.socket.take() else { return };
         if let Some(fds) = fds {
@@ -216,8 +225,7 @@ impl<A: ServerApp + Send + Sync + 'static> Service for Listener<A> {
             let all_closed = self.permits.acquire_many(u32::try_from(self.connections).unwrap_or(u32::MAX));
             let _ = timeout(*linger, all_closed).await;
         }
-        // Connections that nobody is using are closed now.
-        self.app.cleanup().await;
+        self.app.close_idle().await;
     }
 
     fn name(&self) -> &str {
@@ -244,10 +252,11 @@ struct OpenConnection<A> {
     _counted: Option<Counted>,
 }
 
-impl<A: ServerApp + Send + Sync + 'static> OpenConnection<A> {
+impl<A: Serve> OpenConnection<A> {
     async fn serve(&self, tcp: TcpStream) {
-        if let Some((stream, _counted)) = self.stream(tcp).await {
-            self.app.process_new(Box::new(stream), &self.shutdown).await;
+        // What a handshake needs is given back when it is over: connections last longer.
+        if let Some((stream, _counted)) = Box::pin(self.stream(tcp)).await {
+            self.app.clone().serve(stream, &self.shutdown).await;
         }
     }
 

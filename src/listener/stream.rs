@@ -1,6 +1,7 @@
 //! A client's connection as pingora wants it: plain or TLS, with what we know of it carried along.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::pin::Pin;
@@ -15,12 +16,15 @@ use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID, UniqueIDType,
 };
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
 
 use super::frames::Frames;
+use super::gathering::Gathering;
+use super::idle::Member;
 use super::screen::Screen;
 use super::screening::Screening;
 use crate::config::{ListenerLimits, ListenerSettings};
@@ -54,8 +58,8 @@ enum Watch {
 }
 
 enum Inner {
-    Plain(BufWriter<TcpStream>),
-    Tls(Box<BufWriter<TlsStream<TcpStream>>>),
+    Plain(Gathering<TcpStream>),
+    Tls(Box<Gathering<TlsStream<TcpStream>>>),
 }
 
 /// One accepted connection.
@@ -63,6 +67,9 @@ pub struct ClientStream {
     inner: Inner,
     id: UniqueIDType,
     watch: Watch,
+    idle_timeout: Duration,
+    /// Runs on from one request to the next: to set it anew for each would cost more than to look once too often.
+    idle: Option<Pin<Box<Sleep>>>,
     send_timeout: Duration,
     /// Runs while the client takes nothing.
     stuck: Option<Pin<Box<Sleep>>>,
@@ -76,13 +83,13 @@ pub struct ClientStream {
 impl ClientStream {
     pub(super) fn plain(tcp: TcpStream, info: ConnectionInfo, screens: Screens) -> io::Result<Self> {
         let fd = tcp.as_raw_fd();
-        Self::new(Inner::Plain(BufWriter::with_capacity(WRITE_BUFFER, tcp)), fd, false, info, screens)
+        Self::new(Inner::Plain(Gathering::new(tcp)), fd, false, info, screens)
     }
 
     pub(super) fn tls(tls: TlsStream<TcpStream>, info: ConnectionInfo, screens: Screens) -> io::Result<Self> {
         let fd = tls.get_ref().0.as_raw_fd();
         let is_h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
-        Self::new(Inner::Tls(Box::new(BufWriter::with_capacity(WRITE_BUFFER, tls))), fd, is_h2, info, screens)
+        Self::new(Inner::Tls(Box::new(Gathering::new(tls))), fd, is_h2, info, screens)
     }
 
     fn new(inner: Inner, fd: std::os::fd::RawFd, is_h2: bool, info: ConnectionInfo, screens: Screens) -> io::Result<Self> {
@@ -106,6 +113,8 @@ impl ClientStream {
             inner,
             id: fd,
             watch,
+            idle_timeout: screens.limits.idle_timeout,
+            idle: None,
             send_timeout: screens.limits.send_timeout,
             stuck: None,
             linger: None,
@@ -124,6 +133,45 @@ impl ClientStream {
         let limit = self.send_timeout;
         ready!(self.stuck.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(context));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing")))
+    }
+
+    /// Waits for the next request, and hands out its head with whatever came right behind it; `None` when there is to be none: the client has
+    /// gone or has waited too long, or the gateway stops. Nothing is held meanwhile but the connection itself.
+    pub async fn next_head(&mut self, member: &Member) -> Option<BytesMut> {
+        let since = Instant::now();
+        poll_fn(|context| self.poll_next_head(member, since, context)).await
+    }
+
+    fn poll_next_head(&mut self, member: &Member, since: Instant, context: &mut Context<'_>) -> Poll<Option<BytesMut>> {
+        let Watch::Http1(screen) = &mut self.watch else { return Poll::Ready(None) };
+        // What is here is served, also at the end.
+        if let Poll::Ready(head) = screen.poll_head(&mut self.inner, context) {
+            return Poll::Ready(head.unwrap_or_default());
+        }
+        // A head that has begun has a time of its own.
+        if screen.is_in_head() {
+            return Poll::Pending;
+        }
+        let limit = self.idle_timeout;
+        let idle = self.idle.get_or_insert_with(|| Box::pin(sleep_until(since + limit)));
+        while idle.as_mut().poll(context).is_ready() {
+            if since.elapsed() >= limit {
+                return Poll::Ready(None);
+            }
+            idle.as_mut().reset(since + limit);
+        }
+        if member.is_to_close(context) { Poll::Ready(None) } else { Poll::Pending }
+    }
+
+    /// Whether the parser's side has a request that it has not begun with, or the rest of one.
+    #[must_use]
+    pub fn has_untaken(&self) -> bool {
+        matches!(&self.watch, Watch::Http1(screen) if screen.has_untaken())
+    }
+
+    #[must_use]
+    pub fn is_h2(&self) -> bool {
+        matches!(self.watch, Watch::Http2(_))
     }
 
     /// The connection behind a pingora session, whatever its HTTP version.
@@ -218,7 +266,7 @@ impl Ssl for ClientStream {
     }
 
     fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.ssl_digest.as_ref().map(|_| if matches!(self.watch, Watch::Http2(_)) { ALPN::H2 } else { ALPN::H1 })
+        self.ssl_digest.as_ref().map(|_| if self.is_h2() { ALPN::H2 } else { ALPN::H1 })
     }
 }
 
@@ -250,5 +298,3 @@ impl fmt::Debug for ClientStream {
 
 /// For the rest of a request that was refused.
 const LINGER: Duration = Duration::from_secs(2);
-/// A head and a small body leave in one TLS record.
-const WRITE_BUFFER: usize = 4096;

@@ -45,9 +45,9 @@ impl AuthorizationRequest<'_> {
         let mut separator = if url.contains('?') { '&' } else { '?' };
         for (name, value) in self.parameters() {
             url.push(separator);
-            url.extend(utf8_percent_encode(name, COMPONENT));
+            push_component(&mut url, name);
             url.push('=');
-            url.extend(utf8_percent_encode(value, COMPONENT));
+            push_component(&mut url, value);
             separator = '&';
         }
         url
@@ -77,6 +77,15 @@ impl AuthorizationRequest<'_> {
         let extra = self.extra.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let of_authentication = of_authentication.into_iter().filter_map(|(name, value)| Some((name, value?)));
         own.into_iter().chain(of_authentication).chain(extra.filter(move |(name, _)| !stands_already(name)))
+    }
+}
+
+/// Most of it is base64url, of which nothing is escaped.
+fn push_component(url: &mut String, text: &str) {
+    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')) {
+        url.push_str(text);
+    } else {
+        url.extend(utf8_percent_encode(text, COMPONENT));
     }
 }
 

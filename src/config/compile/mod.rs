@@ -162,7 +162,7 @@ pub(super) fn compile(
         prefix: endpoints.prefix,
         return_places: endpoints.return_places,
         pages: pages?,
-        known: KnownSessions::new(),
+        known: KnownSessions::new(sessions::remembered_bytes(root.sessions.as_ref())),
         known_tokens: KnownTokens::new(),
         renewals: Renewals::new(Box::new(|task| {
             tokio::spawn(task);

@@ -39,6 +39,13 @@ pub(super) fn keys(context: &mut Context<'_>, raw: Option<&Sessions>) -> Vec<Ses
     keys
 }
 
+/// How much memory those may have who have just been seen.
+pub(super) fn remembered_bytes(raw: Option<&Sessions>) -> u64 {
+    raw.and_then(|raw| raw.remembered_bytes.as_ref()).map_or(REMEMBERED_BYTES, |at| at.value)
+}
+
+const REMEMBERED_BYTES: u64 = 256 * 1024 * 1024;
+
 /// Where sessions are kept; `None`: in the cookies.
 pub(super) fn store(
     context: &mut Context<'_>,

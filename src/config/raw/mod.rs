@@ -215,6 +215,8 @@ section! {
         store: Option<Located<Store>>,
         /// store: redis.
         redis: Option<Located<Redis>>,
+        /// About how much memory those may have who have been seen within ten minutes. Default 268435456.
+        remembered_bytes: Option<Located<u64>>,
     }
 }
 

@@ -119,8 +119,11 @@ pub(super) fn resembles_framing(name: &[u8]) -> bool {
     resembles(name, b"contentlength") || resembles(name, b"transferencoding")
 }
 
-/// Most names end here at their first letter.
+/// Most names end here by their length, or at their first letter.
 fn resembles(name: &[u8], wanted: &[u8]) -> bool {
+    if name.len() < wanted.len() {
+        return false;
+    }
     let (mut letters, mut replaced) = (0, 0);
     let mut rest = wanted.iter();
     for byte in name {

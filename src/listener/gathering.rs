@@ -1,0 +1,113 @@
+//! Small writes leave together: a head and a small body in one TLS record. What holds them is there only while it holds something, so that
+//! a connection on which nothing is asked costs nothing here.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+pub(super) struct Gathering<S> {
+    inner: S,
+    waiting: Vec<u8>,
+    written: usize,
+}
+
+impl<S: AsyncWrite + Unpin> Gathering<S> {
+    pub(super) fn new(inner: S) -> Self {
+        Self { inner, waiting: Vec::new(), written: 0 }
+    }
+
+    fn poll_pass_on(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.waiting.len() {
+            match ready!(Pin::new(&mut self.inner).poll_write(context, &self.waiting[self.written..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.written += count,
+            }
+        }
+        (self.waiting, self.written) = (Vec::new(), 0);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Gathering<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Gathering<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        if this.waiting.len() + octets.len() > MOST {
+            ready!(this.poll_pass_on(context))?;
+        }
+        if octets.len() >= MOST {
+            return Pin::new(&mut this.inner).poll_write(context, octets);
+        }
+        this.waiting.reserve(if this.waiting.is_empty() { MOST } else { 0 });
+        this.waiting.extend_from_slice(octets);
+        Poll::Ready(Ok(octets.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_pass_on(context))?;
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_pass_on(context))?;
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
+
+const MOST: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn everything_arrives_in_order_however_it_is_written_and_nothing_is_kept() {
+        // The other end takes a little at a time.
+        let (near, mut far) = duplex(100);
+        let mut stream = Gathering::new(near);
+        let sizes = [1, 100, MOST - 101, 1, MOST - 1, 2, MOST, MOST + 1, 3 * MOST, 0, 5];
+        let all: Vec<u8> = (0..sizes.iter().sum::<usize>()).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        let written = all.clone();
+        let writing = tokio::spawn(async move {
+            let mut rest = written.as_slice();
+            for size in sizes {
+                let (piece, tail) = rest.split_at(size);
+                stream.write_all(piece).await.unwrap();
+                rest = tail;
+            }
+            stream.flush().await.unwrap();
+            assert_eq!(stream.waiting.capacity(), 0);
+            stream.shutdown().await.unwrap();
+        });
+        let mut read = Vec::new();
+        far.read_to_end(&mut read).await.unwrap();
+        writing.await.unwrap();
+        assert_eq!(read, all);
+    }
+
+    #[tokio::test]
+    async fn small_pieces_wait_for_the_flush() {
+        let (near, mut far) = duplex(10_000);
+        let mut stream = Gathering::new(near);
+        stream.write_all(b"head").await.unwrap();
+        stream.write_all(b"body").await.unwrap();
+        let mut space = [0; 20];
+        let nothing = futures_poll(&mut far, &mut space);
+        assert!(nothing.is_pending());
+        stream.flush().await.unwrap();
+        assert_eq!(far.read(&mut space).await.unwrap(), 8);
+    }
+
+    fn futures_poll(far: &mut tokio::io::DuplexStream, space: &mut [u8]) -> Poll<io::Result<()>> {
+        Pin::new(far).poll_read(&mut Context::from_waker(std::task::Waker::noop()), &mut ReadBuf::new(space))
+    }
+}
