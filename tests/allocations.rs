@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[expect(dead_code, reason = "the benchmark of the hot path has more to ask of it")]
 #[path = "../benches/hot_path/scene.rs"]
 mod scene;
 
@@ -25,11 +26,11 @@ use vestibule::clock::{Clock, UnixTime};
 use scene::{NOW, Scene, configuration};
 
 /// Of a decision: rule, session, person, headers for the target.
-const DECISION: u64 = 100;
+const DECISION: u64 = 9;
 /// Of a whole request over HTTP/1.1: read, decided, forwarded, answered, logged.
-const REQUEST: u64 = 1000;
+const REQUEST: u64 = 140;
 /// In a whole request, without a session.
-const OPEN_REQUEST: u64 = 1000;
+const OPEN_REQUEST: u64 = 118;
 
 const TIMES: u64 = 500;
 
@@ -56,14 +57,12 @@ fn a_whole_request_stays_within_its_budget() {
     let cookie = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(scene.session());
     let open = served(&scene, "/public/x", &HeaderMap::new());
     let signed_in = served(&scene, "/page", &cookie);
-    eprintln!("open {open}, signed in {signed_in}");
     assert!(open <= OPEN_REQUEST, "{open} allocations for a request of nobody");
     assert!(signed_in <= REQUEST, "{signed_in} allocations for a request of somebody signed in");
 }
 
 /// Rounded up: now and then something grows that is kept.
 fn each(total: AllocationInfo) -> u64 {
-    eprintln!("{} allocations, {} octets each", total.count_total / TIMES, total.bytes_total / TIMES);
     total.count_total.div_ceil(TIMES)
 }
 

@@ -23,14 +23,14 @@ use vestibule::provider::{CallError, Endpoint, Provider, ProviderAnswer, Provide
 use vestibule::session::{EndedSessions, RedisServers, SessionKey};
 use vestibule::tokens::KeySet;
 
-pub const NOW: UnixTime = UnixTime(1_795_170_000);
+pub(crate) const NOW: UnixTime = UnixTime(1_795_170_000);
 /// Nobody is asked there: everything that an issuer says is in memory.
 const ISSUER: &str = "https://localhost:9";
 
 /// An issuer in memory: an RSA key and one of P-256.
-pub struct Issuer {
-    pub rsa: RsaKeyPair,
-    pub ec: EcdsaKeyPair,
+pub(crate) struct Issuer {
+    pub(crate) rsa: RsaKeyPair,
+    pub(crate) ec: EcdsaKeyPair,
     random: SystemRandom,
 }
 
@@ -67,7 +67,7 @@ impl Issuer {
     }
 
     /// As Cognito makes them, with some groups.
-    pub fn access_token(&self, algorithm: &str) -> String {
+    pub(crate) fn access_token(&self, algorithm: &str) -> String {
         let groups: Vec<String> = (0..12).map(|index| format!("a-group-of-the-company-{index}")).collect();
         self.sign(
             algorithm,
@@ -160,18 +160,21 @@ impl Connect for Made {
 }
 
 /// A gateway, and what it needs to be asked.
-pub struct Scene {
-    pub gateway: Arc<Gateway>,
-    pub issuer: Arc<Issuer>,
+pub(crate) struct Scene {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) issuer: Arc<Issuer>,
     client: Arc<Answers>,
-    pub folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Scene {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let issuer = Issuer::new();
         let folder = tempfile::tempdir().unwrap();
-        let configuration = configuration(folder.path(), &json!({"address": "127.0.0.1:8443", "protocol": "http", "hosts": ["localhost"], "trusted_proxies": ["127.0.0.1/32"]}));
+        let configuration = configuration(
+            folder.path(),
+            &json!({"address": "127.0.0.1:8443", "protocol": "http", "hosts": ["localhost"], "trusted_proxies": ["127.0.0.1/32"]}),
+        );
         let made = Made { issuer: issuer.clone(), client: None.into() };
         let (compiled, report) = load_bytes(configuration.to_string().as_bytes(), "scene", folder.path(), &system_entropy(), NOW, &made);
         let compiled = compiled.unwrap_or_else(|| panic!("{}", report.render(false)));
@@ -180,7 +183,7 @@ impl Scene {
     }
 
     /// One request, decided; the headers of the answer where the gateway answers itself.
-    pub async fn decide(&self, path: &str, headers: &HeaderMap) -> Option<Vec<(http::HeaderName, HeaderValue)>> {
+    pub(crate) async fn decide(&self, path: &str, headers: &HeaderMap) -> Option<Vec<(http::HeaderName, HeaderValue)>> {
         let (authority, target) = (Authority::parse(b"localhost").unwrap(), RequestTarget::parse(path.as_bytes()).unwrap());
         let request = RequestView {
             method: &Method::GET,
@@ -207,7 +210,7 @@ impl Scene {
     }
 
     /// Signs in by the front door, and keeps the cookies.
-    pub async fn session(&self) -> HeaderMap {
+    pub(crate) async fn session(&self) -> HeaderMap {
         let text = |headers: &[(http::HeaderName, HeaderValue)], name: http::HeaderName| -> Vec<String> {
             headers.iter().filter(|(found, _)| *found == name).map(|(_, value)| value.to_str().unwrap().to_owned()).collect()
         };
@@ -227,7 +230,7 @@ impl Scene {
 }
 
 /// Three rules: nobody is asked, a token will do, a session. With the keys that are in the folder, or new ones.
-pub fn configuration(folder: &Path, listener: &Value) -> Value {
+pub(crate) fn configuration(folder: &Path, listener: &Value) -> Value {
     let key = |name: &str, make: &dyn Fn() -> String| {
         if !folder.join(name).exists() {
             std::fs::write(folder.join(name), make()).unwrap();

@@ -42,9 +42,8 @@ pub fn client_config(authorities: Option<&[u8]>, certificate: Option<&ClientCert
         // No authority on this machine: nothing verifies, and plain HTTP on loopback still works.
         return with_certificate(builder.with_root_certificates(roots), certificate);
     }
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
-        .build()
-        .map_err(|error| RootsError::Certificate(error.to_string()))?;
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(roots, provider).build().map_err(|error| RootsError::Certificate(error.to_string()))?;
     with_certificate(builder.with_webpki_verifier(verifier), certificate)
 }
 

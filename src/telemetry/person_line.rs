@@ -22,12 +22,7 @@ impl Entry<'_> {
             Some("refused" | "failed") => (record.error_reason.unwrap_or("refused"), record.detail.as_deref().unwrap_or("")),
             _ => ("", ""),
         };
-        let rule = record
-            .rule
-            .as_deref()
-            .zip(self.target_group)
-            .map(|(rule, group)| format!("rule {rule} → {group}"))
-            .unwrap_or_default();
+        let rule = record.rule.as_deref().zip(self.target_group).map(|(rule, group)| format!("rule {rule} → {group}")).unwrap_or_default();
         let more = if more.is_empty() { rule.as_str() } else { more };
         format!(
             "  {:02}:{:02}:{:02}  {:<4} {:<22} {}  {:<16} {}",

@@ -39,9 +39,19 @@ pub fn credentials(headers: &HeaderMap) -> Credentials<'_> {
     }
 }
 
-/// `b64token` of RFC 6750 §2.1: no comma, no quote, no second word.
+/// `b64token` of RFC 6750 §2.1: no comma, no quote, no second word. A table, because every octet of every token is looked up.
 fn is_token68(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
+    const TOKEN68: [bool; 256] = {
+        let mut table = [false; 256];
+        let letters = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-._~+/=";
+        let mut at = 0;
+        while at < letters.len() {
+            table[letters[at] as usize] = true;
+            at += 1;
+        }
+        table
+    };
+    TOKEN68[usize::from(byte)]
 }
 
 #[cfg(test)]
