@@ -127,14 +127,14 @@ fn preserved(headers: &HeaderMap) -> Option<HeaderValue> {
 #[must_use]
 pub fn trace_id(headers: &HeaderMap, now: UnixTime, random: [u8; 12]) -> HeaderValue {
     let [.., a, b, c, d] = now.0.to_be_bytes();
-    let fresh = ["1-", &hex(&[a, b, c, d]), "-", &hex(&random)].concat();
+    let (time, random) = (hex(&[a, b, c, d]), hex(&random));
     let sent = headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok()).filter(|value| value.len() <= 512);
     let text = match sent {
         Some(sent) if sent.split(';').any(|field| field.trim_start().starts_with("Root=")) => {
             let rest: Vec<&str> = sent.split(';').map(str::trim).filter(|field| !field.starts_with("Self=") && !field.is_empty()).collect();
-            format!("Self={fresh};{}", rest.join(";"))
+            format!("Self=1-{time}-{random};{}", rest.join(";"))
         }
-        _ => ["Root=", &fresh].concat(),
+        _ => ["Root=1-", &time, "-", &random].concat(),
     };
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("Root=1-00000000-000000000000000000000000"))
 }

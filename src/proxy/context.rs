@@ -1,5 +1,6 @@
 //! What is remembered of a request from one phase to the next.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,7 +147,7 @@ impl RequestContext {
         let closes = self.note.refused.is_some() || self.note.oddity.is_some_and(|oddity| oddity.tier() > Tier::Acceptable);
         session.set_keepalive(kept.filter(|_| !closes));
         // 64 bits: enough to find a line by, short enough to read out on the telephone.
-        let random = entropy.bytes::<20>().unwrap_or_default();
+        let random = random(entropy);
         let (id, trace) = random.split_at(8);
         self.request_id = hex(id);
         self.trace_random.copy_from_slice(trace);
@@ -187,6 +188,20 @@ impl RequestContext {
             screening.is_over();
         }
     }
+}
+
+/// For what everybody may see, and must not come twice: asked of the source for some requests at once.
+fn random(entropy: &Entropy) -> [u8; 20] {
+    thread_local! {
+        static AHEAD: RefCell<([u8; 1000], usize)> = const { RefCell::new(([0; 1000], 1000)) };
+    }
+    AHEAD.with_borrow_mut(|(octets, at)| {
+        if *at == octets.len() {
+            (*octets, *at) = (entropy.bytes().unwrap_or([0; 1000]), 0);
+        }
+        *at += 20;
+        octets[*at - 20..*at].try_into().unwrap_or_default()
+    })
 }
 
 /// A request whose work was ended from within (`ending`) comes to no further phase, and has its line all the same.

@@ -53,22 +53,23 @@ pub struct Proxy {
 
 #[async_trait]
 impl ProxyHttp for Proxy {
-    type CTX = RequestContext;
+    /// Boxed: pingora moves it from phase to phase.
+    type CTX = Box<RequestContext>;
 
-    fn new_ctx(&self) -> RequestContext {
-        RequestContext::new(self.gateway.load_full(), self.clock.now())
+    fn new_ctx(&self) -> Box<RequestContext> {
+        Box::new(RequestContext::new(self.gateway.load_full(), self.clock.now()))
     }
 
     /// Pingora's own default would bring a module that compresses nothing, and asks it of every piece of every answer.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, context: &mut Box<RequestContext>) -> Result<()> {
         let (clock, metrics, access_log) = (self.clock.clone(), self.metrics.clone(), self.access_log.clone());
         context.begin(session, &self.entropy, Ledger { clock, metrics, access_log });
         Ok(())
     }
 
-    async fn request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, context: &mut Box<RequestContext>) -> Result<bool> {
         let now = context.created_at;
         let gateway = context.gateway.clone();
         if let Err(error) = reading::read(session, context) {
@@ -129,7 +130,7 @@ impl ProxyHttp for Proxy {
         _session: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
-        context: &mut RequestContext,
+        context: &mut Box<RequestContext>,
     ) -> Result<()> {
         if reading::count_body(body.as_ref(), context).is_err() {
             return Err(Error::explain(HTTPStatus(413), "the body is larger than limits.body_bytes").into_down());
@@ -140,7 +141,7 @@ impl ProxyHttp for Proxy {
         Ok(())
     }
 
-    async fn upstream_peer(&self, session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, context: &mut Box<RequestContext>) -> Result<Box<HttpPeer>> {
         context.in_flight = None;
         let mut peer = forwarding::peer(context, &self.target_identities, &self.entropy, self.clock.now())?;
         if let (Some(forward), Some(outstanding)) = (&context.forward, &context.outstanding) {
@@ -153,7 +154,13 @@ impl ProxyHttp for Proxy {
         Ok(peer)
     }
 
-    fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, context: &mut RequestContext, mut error: Box<Error>) -> Box<Error> {
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        context: &mut Box<RequestContext>,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
         if let Some(forward) = &context.forward {
             self.metrics.connect_error(&forward.target_group.name);
             if let Some(outstanding) = &context.outstanding {
@@ -173,7 +180,7 @@ impl ProxyHttp for Proxy {
         _peer: &HttpPeer,
         _fd: std::os::unix::io::RawFd,
         _digest: Option<&Digest>,
-        context: &mut RequestContext,
+        context: &mut Box<RequestContext>,
     ) -> Result<()> {
         context.was_connected = true;
         // A connection of before says nothing about whether the target takes new ones.
@@ -187,7 +194,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         upstream: &mut RequestHeader,
-        context: &mut RequestContext,
+        context: &mut Box<RequestContext>,
     ) -> Result<()> {
         forwarding::prepare(session.req_header(), upstream, context)
     }
@@ -196,7 +203,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        context: &mut RequestContext,
+        context: &mut Box<RequestContext>,
     ) -> Result<()> {
         forwarding::inspect_response(session, response, context, &*self.clock)?;
         ending::watch(session, response, context, &self.clock);
@@ -208,7 +215,7 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         body: &mut Option<Bytes>,
         _end_of_stream: bool,
-        context: &mut RequestContext,
+        context: &mut Box<RequestContext>,
     ) -> Result<Option<Duration>> {
         context.ending.backlog.note(body.as_ref().map_or(0, Bytes::len), session.body_bytes_sent());
         Ok(None)
@@ -219,7 +226,7 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         body: &mut Option<Bytes>,
         _end_of_stream: bool,
-        context: &mut RequestContext,
+        context: &mut Box<RequestContext>,
     ) -> Result<Option<Duration>> {
         context.sent += body.as_ref().map_or(0, Bytes::len);
         context.ending.backlog.note(0, session.body_bytes_sent());
@@ -230,18 +237,18 @@ impl ProxyHttp for Proxy {
         &self,
         _session: &mut Session,
         trailers: &mut HeaderMap,
-        _context: &mut RequestContext,
+        _context: &mut Box<RequestContext>,
     ) -> Result<()> {
         forwarding::inspect_trailers(trailers);
         Ok(())
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Box<RequestContext>) -> FailToProxy {
         forms::target_failed(context).await;
         writing::target_failed(session, error, context).await
     }
 
-    async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut RequestContext) {
+    async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Box<RequestContext>) {
         context.ledger = None;
         let entry = logging::entry(session, context, self.clock.now_in_microseconds());
         self.metrics.request(&entry);

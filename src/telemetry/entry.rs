@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::json_line::JsonLine;
+use super::json_line::{JsonLine, dash, texts, value};
 use crate::gateway::Record;
 use crate::message::head::Oddity;
 
@@ -50,7 +50,7 @@ pub struct Entry<'a> {
 impl Entry<'_> {
     /// One object: ALB's field names in snake case, and ours.
     pub fn json(&self, line: &mut Vec<u8>) {
-        let mut line = JsonLine::begin(line);
+        let mut line = JsonLine::begin(line, "type", self.kind);
         self.of_request(&mut line);
         self.of_gateway(&mut line);
         line.end();
@@ -59,54 +59,53 @@ impl Entry<'_> {
     /// What an ALB tells, in its order.
     fn of_request(&self, line: &mut JsonLine<'_>) {
         let record = self.record;
-        line.text("type", self.kind);
-        line.timestamp("time", self.finished_at);
-        line.text("request_id", self.request_id);
-        line.text("listener", self.listener);
-        line.shown("client_port", self.client);
-        line.dash("target_port", self.target);
-        line.seconds("request_processing_time", self.target_time.map(|time| self.elapsed.saturating_sub(time)));
-        line.seconds("target_processing_time", self.target_time);
-        line.seconds("response_processing_time", self.target_time.map(|_| Duration::ZERO));
-        line.number("elb_status_code", self.status.into());
-        line.number_or_dash("target_status_code", self.target_status.map(u64::from));
-        line.number("received_bytes", self.received_bytes as u64);
-        line.number("sent_bytes", self.sent_bytes as u64);
-        line.texts("request", &[self.method, " ", &self.url, " ", self.version]);
-        line.text("user_agent", &self.user_agent);
-        line.dash("ssl_cipher", self.tls_cipher);
-        line.dash("ssl_protocol", self.tls_version);
-        line.dash("target_group", self.target_group);
-        line.dash("trace_id", self.trace_id);
-        line.dash("domain_name", self.server_name);
-        line.number_or_dash("matched_rule_priority", record.rule_priority.map(u64::from));
-        line.timestamp("request_creation_time", self.created_at());
-        line.list("actions_executed", &record.actions);
-        line.dash("redirect_url", self.redirect_url);
-        line.dash("error_reason", record.error_reason);
-        line.dash("target_port_list", self.target);
-        line.number_or_dash("target_status_code_list", self.target_status.map(u64::from));
-        line.dash("classification", self.oddity.map(|oddity| oddity.tier().as_str()));
-        line.dash("classification_reason", self.oddity.map(Oddity::as_str));
-        line.dash("transformed_host", self.transformed_host);
-        line.dash("transformed_uri", self.transformed_uri.as_deref());
-        line.dash("request_transform_status", record.transform_status);
+        value!(line, "time", timestamp, self.finished_at);
+        texts!(line, "request_id", self.request_id);
+        texts!(line, "listener", self.listener);
+        value!(line, "client_port", shown, self.client);
+        dash!(line, "target_port", self.target);
+        value!(line, "request_processing_time", seconds, self.target_time.map(|time| self.elapsed.saturating_sub(time)));
+        value!(line, "target_processing_time", seconds, self.target_time);
+        value!(line, "response_processing_time", seconds, self.target_time.map(|_| Duration::ZERO));
+        value!(line, "elb_status_code", number, self.status.into());
+        value!(line, "target_status_code", number_or_dash, self.target_status.map(u64::from));
+        value!(line, "received_bytes", number, self.received_bytes as u64);
+        value!(line, "sent_bytes", number, self.sent_bytes as u64);
+        texts!(line, "request", self.method, " ", &self.url, " ", self.version);
+        texts!(line, "user_agent", &self.user_agent);
+        dash!(line, "ssl_cipher", self.tls_cipher);
+        dash!(line, "ssl_protocol", self.tls_version);
+        dash!(line, "target_group", self.target_group);
+        dash!(line, "trace_id", self.trace_id);
+        dash!(line, "domain_name", self.server_name);
+        value!(line, "matched_rule_priority", number_or_dash, record.rule_priority.map(u64::from));
+        value!(line, "request_creation_time", timestamp, self.created_at());
+        value!(line, "actions_executed", list, &record.actions);
+        dash!(line, "redirect_url", self.redirect_url);
+        dash!(line, "error_reason", record.error_reason);
+        dash!(line, "target_port_list", self.target);
+        value!(line, "target_status_code_list", number_or_dash, self.target_status.map(u64::from));
+        dash!(line, "classification", self.oddity.map(|oddity| oddity.tier().as_str()));
+        dash!(line, "classification_reason", self.oddity.map(Oddity::as_str));
+        dash!(line, "transformed_host", self.transformed_host);
+        dash!(line, "transformed_uri", self.transformed_uri.as_deref());
+        dash!(line, "request_transform_status", record.transform_status);
     }
 
     fn of_gateway(&self, line: &mut JsonLine<'_>) {
         let record = self.record;
         let authorized = record.authorized.as_ref();
-        line.dash("error_detail", record.detail.as_deref());
-        line.dash("identity_provider", record.identity_provider.as_deref());
-        line.dash("subject", record.subject.as_deref());
-        line.dash("session_id", record.session.as_deref());
-        line.dash("auth_outcome", record.outcome);
-        line.dash("form", record.form);
-        line.dash("authorize_decision", authorized.map(|authorized| authorized.decision));
-        line.dash("authorize_reason", authorized.and_then(|authorized| authorized.reason));
-        line.dash("authorize_detail", authorized.and_then(|authorized| authorized.detail.as_deref()));
-        line.milliseconds("auth_latency_ms", record.authentication_time);
-        line.milliseconds("duration_ms", Some(self.elapsed));
+        dash!(line, "error_detail", record.detail.as_deref());
+        dash!(line, "identity_provider", record.identity_provider.as_deref());
+        dash!(line, "subject", record.subject.as_deref());
+        dash!(line, "session_id", record.session.as_deref());
+        dash!(line, "auth_outcome", record.outcome);
+        dash!(line, "form", record.form);
+        dash!(line, "authorize_decision", authorized.map(|authorized| authorized.decision));
+        dash!(line, "authorize_reason", authorized.and_then(|authorized| authorized.reason));
+        dash!(line, "authorize_detail", authorized.and_then(|authorized| authorized.detail.as_deref()));
+        value!(line, "auth_latency_ms", milliseconds, record.authentication_time);
+        value!(line, "duration_ms", milliseconds, Some(self.elapsed));
     }
 
     pub(super) fn created_at(&self) -> u64 {

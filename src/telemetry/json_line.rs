@@ -4,128 +4,135 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::time::Duration;
 
-/// One object, on one line.
+/// One object, on one line. Names are written with everything around them, as the macros below put them together when this is compiled.
 pub(super) struct JsonLine<'a>(&'a mut Vec<u8>);
 
+/// A text of several pieces.
+macro_rules! texts {
+    ($line:ident, $name:literal, $($piece:expr),+) => {{
+        $line.raw(concat!(",\"", $name, "\":\""));
+        $($line.piece($piece);)+
+        $line.raw("\"");
+    }};
+}
+
+/// A text, or `-` where there is none, as AWS writes it.
+macro_rules! dash {
+    ($line:ident, $name:literal, $value:expr) => {
+        match $value {
+            Some(value) => $crate::telemetry::json_line::texts!($line, $name, value),
+            None => $line.raw(concat!(",\"", $name, "\":\"-\"")),
+        }
+    };
+}
+
+/// What is written without quotes.
+macro_rules! value {
+    ($line:ident, $name:literal, $method:ident, $value:expr) => {{
+        $line.raw(concat!(",\"", $name, "\":"));
+        $line.$method($value);
+    }};
+}
+
+pub(super) use {dash, texts, value};
+
 impl<'a> JsonLine<'a> {
-    pub(super) fn begin(line: &'a mut Vec<u8>) -> Self {
-        line.push(b'{');
-        Self(line)
+    /// The first field is one of ours, and so is its text.
+    pub(super) fn begin(line: &'a mut Vec<u8>, name: &str, text: &str) -> Self {
+        line.reserve(USUAL);
+        let mut line = Self(line);
+        for piece in ["{\"", name, "\":\"", text, "\""] {
+            line.raw(piece);
+        }
+        line
     }
 
     pub(super) fn end(self) {
         self.0.push(b'}');
     }
 
-    /// `name` is one of ours: nothing in it has to be escaped.
-    fn key(&mut self, name: &str) {
-        if self.0.last() != Some(&b'{') {
-            self.0.push(b',');
-        }
-        self.0.push(b'"');
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b"\":");
+    pub(super) fn raw(&mut self, text: &str) {
+        self.0.extend_from_slice(text.as_bytes());
     }
 
-    pub(super) fn text(&mut self, name: &str, value: &str) {
-        self.texts(name, &[value]);
-    }
-
-    /// `-` where there is none, as AWS writes it.
-    pub(super) fn dash(&mut self, name: &str, value: Option<&str>) {
-        self.texts(name, &[value.unwrap_or("-")]);
-    }
-
-    /// One text of several pieces.
-    pub(super) fn texts(&mut self, name: &str, pieces: &[&str]) {
-        self.key(name);
-        self.0.push(b'"');
-        for piece in pieces {
-            if piece.bytes().any(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\')) {
-                self.escaped(piece);
-            } else {
-                self.0.extend_from_slice(piece.as_bytes());
-            }
-        }
-        self.0.push(b'"');
-    }
-
-    /// Something whose form has nothing that has to be escaped.
-    pub(super) fn shown(&mut self, name: &str, value: impl Display) {
-        self.key(name);
-        let _ = write!(self.0, "\"{value}\"");
-    }
-
-    /// One text, with commas. The words are ours.
-    pub(super) fn list(&mut self, name: &str, words: &[&str]) {
-        self.key(name);
-        self.0.push(b'"');
-        for (index, word) in words.iter().enumerate() {
-            self.0.extend_from_slice(if index == 0 { b"" } else { b"," });
-            self.0.extend_from_slice(word.as_bytes());
-        }
-        self.0.push(b'"');
+    pub(super) fn piece(&mut self, piece: &str) {
+        // All of it is looked at, without an early end: that is done by vector instructions.
+        let must_be_escaped = piece.bytes().fold(false, |found, byte| found | (byte < 0x20) | (byte == b'"') | (byte == b'\\'));
+        if must_be_escaped { self.escaped(piece) } else { self.raw(piece) }
     }
 
     /// What a client has put there, or somebody who wants lines of their own in the log.
     fn escaped(&mut self, piece: &str) {
         let text = serde_json::to_string(piece).unwrap_or_default();
-        self.0.extend_from_slice(text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default().as_bytes());
+        self.raw(text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default());
     }
 
-    pub(super) fn number(&mut self, name: &str, value: u64) {
-        self.key(name);
-        self.0.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    /// Something whose form has nothing that has to be escaped.
+    pub(super) fn shown(&mut self, value: impl Display) {
+        let _ = write!(self.0, "\"{value}\"");
     }
 
-    pub(super) fn number_or_dash(&mut self, name: &str, value: Option<u64>) {
+    /// With commas. The words are ours.
+    pub(super) fn list(&mut self, words: &[&str]) {
+        self.raw("\"");
+        for (index, word) in words.iter().enumerate() {
+            self.raw(if index == 0 { "" } else { "," });
+            self.raw(word);
+        }
+        self.raw("\"");
+    }
+
+    pub(super) fn number(&mut self, value: u64) {
+        self.raw(itoa::Buffer::new().format(value));
+    }
+
+    pub(super) fn number_or_dash(&mut self, value: Option<u64>) {
         match value {
-            Some(value) => self.number(name, value),
-            None => self.text(name, "-"),
+            Some(value) => self.number(value),
+            None => self.raw("\"-\""),
         }
     }
 
     /// In seconds, to the microsecond; -1 where no target was asked, as AWS writes it.
-    pub(super) fn seconds(&mut self, name: &str, time: Option<Duration>) {
-        self.key(name);
+    pub(super) fn seconds(&mut self, time: Option<Duration>) {
         match time {
-            Some(time) => self.decimal(time, 1_000_000, 6),
-            None => self.0.extend_from_slice(b"-1.0"),
+            Some(time) => self.decimal(time, 1_000_000),
+            None => self.raw("-1.0"),
         }
     }
 
     /// In milliseconds, to the microsecond.
-    pub(super) fn milliseconds(&mut self, name: &str, time: Option<Duration>) {
-        self.key(name);
+    pub(super) fn milliseconds(&mut self, time: Option<Duration>) {
         match time {
-            Some(time) => self.decimal(time, 1000, 3),
-            None => self.0.extend_from_slice(b"null"),
+            Some(time) => self.decimal(time, 1000),
+            None => self.raw("null"),
         }
     }
 
-    /// `digits` behind the point, without zeros that say nothing.
-    fn decimal(&mut self, time: Duration, unit: u128, digits: usize) {
-        let microseconds = (time.as_nanos() + 500) / 1000;
-        let _ = write!(self.0, "{}", microseconds / unit);
-        let start = self.0.len();
-        let mut rest = microseconds % unit;
-        self.0.resize(start + 1 + digits, b'0');
-        self.0[start] = b'.';
-        for at in (start + 1..self.0.len()).rev() {
-            self.0[at] = digit(rest);
-            rest /= 10;
-        }
-        while self.0.ends_with(b"0") && self.0.len() > start + 2 {
-            self.0.pop();
-        }
+    /// Microseconds in a unit of so many of them, without zeros that say nothing.
+    fn decimal(&mut self, time: Duration, unit: u64) {
+        let microseconds = time.as_secs().saturating_mul(1_000_000).saturating_add((u64::from(time.subsec_nanos()) + 500) / 1000);
+        self.number(microseconds / unit);
+        // The one in front keeps the zeros behind the point.
+        let rest = unit + microseconds % unit;
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(rest)[1..].trim_end_matches('0');
+        self.raw(".");
+        self.raw(if digits.is_empty() { "0" } else { digits });
     }
 
     /// RFC 3339 in UTC, with microseconds, as AWS writes it.
-    pub(super) fn timestamp(&mut self, name: &str, microseconds: u64) {
+    pub(super) fn timestamp(&mut self, microseconds: u64) {
         let mut text = [0; TIMESTAMP];
-        self.text(name, timestamp(microseconds, &mut text));
+        let text = timestamp(microseconds, &mut text);
+        self.raw("\"");
+        self.raw(text);
+        self.raw("\"");
     }
 }
+
+/// A line of somebody signed in has about so many octets.
+const USUAL: usize = 1536;
 
 /// `2026-11-20T12:04:11.000123Z`
 pub(super) const TIMESTAMP: usize = 27;
@@ -135,10 +142,9 @@ pub(super) fn timestamp(microseconds: u64, text: &mut [u8; TIMESTAMP]) -> &str {
     let time = i64::try_from(microseconds).ok().and_then(|time| jiff::Timestamp::from_microsecond(time).ok());
     let Some(time) = time.map(|time| jiff::tz::Offset::UTC.to_datetime(time)) else { return "-" };
     text.copy_from_slice(b"0000-00-00T00:00:00.000000Z");
-    let mut write = |end: usize, digits: usize, value: u32| {
-        let mut rest = u128::from(value);
+    let mut write = |end: usize, digits: usize, mut rest: u32| {
         for at in (end - digits..end).rev() {
-            text[at] = digit(rest);
+            text[at] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
             rest /= 10;
         }
     };
@@ -152,18 +158,13 @@ pub(super) fn timestamp(microseconds: u64, text: &mut [u8; TIMESTAMP]) -> &str {
     std::str::from_utf8(text).unwrap_or("-")
 }
 
-/// The last one.
-fn digit(value: u128) -> u8 {
-    b'0' + u8::try_from(value % 10).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn line(write: impl FnOnce(&mut JsonLine<'_>)) -> String {
         let mut octets = Vec::new();
-        let mut line = JsonLine::begin(&mut octets);
+        let mut line = JsonLine::begin(&mut octets, "type", "h2");
         write(&mut line);
         line.end();
         String::from_utf8(octets).unwrap()
@@ -177,17 +178,17 @@ mod tests {
             (500, "0.000001", "0.001"),
             (1_234_567, "0.001235", "1.235"),
             (10_000_000, "0.01", "10.0"),
+            (999_999_500, "1.0", "1000.0"),
             (61_500_000_000, "61.5", "61500.0"),
         ] {
             let time = Some(Duration::from_nanos(nanoseconds));
-            let wanted = format!(r#"{{"s":{seconds},"ms":{milliseconds}}}"#);
             let written = line(|line| {
-                line.seconds("s", time);
-                line.milliseconds("ms", time);
+                value!(line, "s", seconds, time);
+                value!(line, "ms", milliseconds, time);
             });
-            assert_eq!(written, wanted);
+            assert_eq!(written, format!(r#"{{"type":"h2","s":{seconds},"ms":{milliseconds}}}"#));
         }
-        assert_eq!(line(|line| line.seconds("s", None)), r#"{"s":-1.0}"#);
+        assert_eq!(line(|line| value!(line, "s", seconds, None)), r#"{"type":"h2","s":-1.0}"#);
     }
 
     #[test]
@@ -202,7 +203,7 @@ mod tests {
     #[test]
     fn nothing_that_comes_from_outside_ends_a_text_or_a_line() {
         for text in ["a\"b", "a\\", "a\nb\u{0}", "ü\u{7f}\u{2028}", "plain"] {
-            let written = line(|line| line.texts("k", &["<", text, ">"]));
+            let written = line(|line| texts!(line, "k", "<", text, ">"));
             assert!(!written.contains('\n'));
             let read: serde_json::Value = serde_json::from_str(&written).unwrap();
             assert_eq!(read["k"], format!("<{text}>"));
