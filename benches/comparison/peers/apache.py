@@ -1,0 +1,3 @@
+from . import Peer
+class Apache(Peer):
+    name = "Apache"

@@ -1,0 +1,3 @@
+from . import Peer
+class Envoy(Peer):
+    name = "Envoy"

@@ -1,0 +1,3 @@
+from . import Peer
+class Pingap(Peer):
+    name = "Pingap"

@@ -1,0 +1,37 @@
+"""Sessions of many people for the gateway, sealed without as many logins by `examples/seal_sessions.rs`."""
+
+import subprocess
+
+from .gateway import COOKIE, PROVIDER_NAME
+from .programs import Failed
+from .provider import Slots
+
+SLOT = 2560
+REFERENCE_SLOT = 256
+
+
+def subject(index):
+    return f"person-{index:07}"
+
+
+def _seal(world, count, slot, *more):
+    out = world.folder / f"sessions-{count}{'-redis' if more else ''}"
+    provider = world.provider
+    command = [
+        world.options.sealer, "--key", world.folder / "session.key", "--provider", PROVIDER_NAME, "--issuer", provider.issuer, "--client-id", provider.client_id,
+        "--count", count, "--slot", slot, "--out", out, *more,
+    ]
+    done = subprocess.run(list(map(str, command)), input=world.session("gateway"), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failed(f"{COOKIE}: the sessions could not be sealed: {done.stderr.strip()[-400:]}")
+    return Slots(out, slot, count)
+
+
+def cookies(world, count):
+    """Sessions in cookies. A smaller number is the beginning of a larger one, if that is there."""
+    return world.once(("sessions", count), lambda: _seal(world, count, SLOT))
+
+
+def in_redis(world, count):
+    """References to sessions that are in Redis now."""
+    return world.once(("redis sessions", count), lambda: _seal(world, count, REFERENCE_SLOT, "--redis", world.redis()))
