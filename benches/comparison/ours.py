@@ -11,6 +11,8 @@ from .upstream import SIZES
 
 BYTES = {"1 KiB": 1024, "64 KiB": 64 * 1024, "1 MiB": 1024 * 1024}
 REDIRECT = (302,)
+"""What a browser asks a page with."""
+PAGE = {"Accept": "text/html"}
 
 
 def loaded(world, protocol, url, headers=None):
@@ -79,11 +81,11 @@ def stranger(world):
     url = f"{world.gateway().base}/signed/1k"
 
     def check():
-        location, _ = checks.answers(url, {}, 302, "redirect of a stranger")
+        location, _ = checks.answers(url, PAGE, 302, "redirect of a stranger")
         if not location.startswith(world.provider.issuer) or "code_challenge=" not in location:
             raise Failed(f"a stranger is sent to {location[:100]}")
 
-    return _case(world, "redirect of a stranger", "gateway", loaded(world, H1, url), check)
+    return _case(world, "redirect of a stranger", "gateway", loaded(world, H1, url, PAGE), check)
 
 
 def handshake(world, resumed):

@@ -1,20 +1,26 @@
 // A certified OpenID Provider that nobody here wrote (npm `oidc-provider`), which knows one person and asks nothing; and tokens signed
 // with its keys, as many as a run needs.
 //   node provider.mjs keys OUT                        makes its keys
+//   node provider.mjs public KEYS ALGORITHM OUT       writes one of them as PEM
 //   node provider.mjs serve SETTINGS                  runs it: {port, keys, clients}
 //   node provider.mjs tokens SETTINGS                 writes tokens: {keys, algorithm, claims, first, count, slot, out}
-import { generateKeyPairSync, createPrivateKey, randomBytes, sign } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import http from 'node:http';
 import { createRequire } from 'node:module';
 
-const [action, file] = process.argv.slice(2);
+const [action, file, ...rest] = process.argv.slice(2);
 const read = (path) => JSON.parse(readFileSync(path));
 
 function makeKeys(out) {
   const key = (type, alg, options) => ({ ...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }), alg, use: 'sig', kid: randomBytes(8).toString('hex') });
   const keys = [key('rsa', 'RS256', { modulusLength: 2048 }), key('ec', 'ES256', { namedCurve: 'P-256' })];
   writeFileSync(out, JSON.stringify({ keys }), { mode: 0o600 });
+}
+
+function writePublicKey(keys, algorithm, out) {
+  const key = createPublicKey({ key: read(keys).keys.find(({ alg }) => alg === algorithm), format: 'jwk' });
+  writeFileSync(out, key.export({ type: 'spki', format: 'pem' }));
 }
 
 async function serve({ port, keys, clients }) {
@@ -79,6 +85,7 @@ function writeTokens({ keys, algorithm, claims, first, count, slot, out }) {
 }
 
 if (action === 'keys') makeKeys(file);
+else if (action === 'public') writePublicKey(file, ...rest);
 else if (action === 'serve') await serve(read(file));
 else if (action === 'tokens') writeTokens(read(file));
 else throw new Error(`no such action: ${action}`);

@@ -58,6 +58,15 @@ class Provider:
         keys = json.loads(self.keys.read_text())["keys"]
         return {"keys": [{name: value for name, value in key.items() if name not in private} for key in keys]}
 
+    def public_key(self, algorithm):
+        """A PEM file, for programs that read no key sets."""
+        out = self.folder / f"{algorithm}.pem"
+        self._node("public", self.keys, algorithm, out)
+        return out
+
+    def key_id(self, algorithm):
+        return next(key["kid"] for key in self.jwks()["keys"] if key["alg"] == algorithm)
+
     def tokens(self, algorithm, count):
         """A file of slots with that many tokens, made on both cores."""
         out = self.folder / f"{algorithm}.tokens"

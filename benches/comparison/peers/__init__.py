@@ -1,7 +1,7 @@
 """Other proxies, each in the shortest configuration that does the same with the same care."""
 
 from ..handshakes import handshakes
-from ..ours import BYTES, loaded
+from ..ours import BYTES, PAGE, loaded
 from ..programs import Program, free_port
 from ..scenarios import H1, Case
 from ..upstream import SIZES

@@ -1,10 +1,7 @@
 """HAProxy: forwards, and verifies a bearer token for each request (it remembers none)."""
 
-import subprocess
-
 from .. import checks
 from ..machine import version
-from ..programs import Failed
 from . import Peer
 
 
@@ -17,7 +14,7 @@ class HAProxy(Peer):
         return version(r"version (\S+)", "haproxy", "-v")
 
     def command(self):
-        self._public_key()
+        key = self.world.provider.public_key("RS256")
         issuer = self.world.provider.issuer
         (self.home / "haproxy.cfg").write_text(f"""global
   nbthread 1
@@ -36,7 +33,7 @@ frontend edge
   acl api path_beg /api/
   http-request set-var(txn.bearer) http_auth_bearer if api
   http-request deny deny_status 401 if api !{{ var(txn.bearer),jwt_header_query('$.alg') -m str RS256 }}
-  http-request deny deny_status 401 if api !{{ var(txn.bearer),jwt_verify("RS256","{self.home}/key.pem") -m int 1 }}
+  http-request deny deny_status 401 if api !{{ var(txn.bearer),jwt_verify("RS256","{key}") -m int 1 }}
   http-request deny deny_status 401 if api !{{ var(txn.bearer),jwt_payload_query('$.iss') -m str {issuer} }}
   http-request set-var(txn.exp) var(txn.bearer),jwt_payload_query('$.exp','int') if api
   http-request set-var(txn.now) date() if api
@@ -46,19 +43,6 @@ backend origin
   server origin 127.0.0.1:{self.world.upstream_port} pool-max-conn 1000
 """)
         return ["haproxy", "-W", "-f", self.home / "haproxy.cfg"]
-
-    def _public_key(self):
-        """As PEM: HAProxy reads no key sets."""
-        keys = self.world.provider.keys
-        script = (
-            "const {createPublicKey}=require('node:crypto');const {keys}=JSON.parse(require('node:fs').readFileSync(process.argv[1]));"
-            "process.stdout.write(createPublicKey({key:keys.find((key)=>key.alg==='RS256'),format:'jwk'}).export({type:'spki',format:'pem'}))"
-        )
-        from ..provider import node
-        done = subprocess.run([node(), "-e", script, str(keys)], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise Failed(f"HAProxy's key: {done.stderr[-300:]}")
-        (self.home / "key.pem").write_text(done.stdout)
 
     def tokens(self):
         value = self.world.tokens("RS256").line(0)[1]
