@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 
-from . import measure
+from . import measure, memory
 from .groups import GROUPS
 from .options import parse
 from .peers import known
@@ -66,6 +66,9 @@ def run(options):
             say(f"{group.title}  [{time.monotonic() - begin:.0f} s]")
             measured, left_out = measure.group(world, group, options, say)
             results.add(group, measured, left_out)
+        if "memory" in options.scenarios:
+            results.memory = memory.measure(world, say)
+            print(results.memory)
     report.write(results, options)
     say(f"{time.monotonic() - begin:.0f} s in all")
     return 0

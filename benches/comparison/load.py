@@ -82,7 +82,7 @@ def each_once(extra, url, slots, piece=8):
     at, rate = 0, 0.0
     while at < slots.count:
         seconds = min(piece, max(1, int((slots.count - at) / rate) + 1)) if rate else 1
-        done = wrk(extra, url, seconds, slots=slots, order="once", first=at, count=slots.count - at)
+        done = wrk(extra, url, seconds, slots=slots, order="cycle", first=at, count=slots.count - at)
         # Those on the way at the end are asked for again.
         at, rate = at + done.requests, max(rate, done.requests / done.seconds)
 

@@ -14,6 +14,7 @@ def group(world, chosen, options, say):
     for case in chosen.cases(world):
         try:
             case.check()
+            case.prepare()
             case.load(options.warm_up)
             cases.append(case)
         except Failed as failure:

@@ -92,7 +92,14 @@ def handshake(world, resumed):
     gateway = world.gateway()
     url = f"{gateway.base}/open/1k"
     scenario = "resumed handshake and one request" if resumed else "full handshake and one request"
-    return _case(world, scenario, "gateway", handshakes(world, gateway.port, "/open/1k", resumed), lambda: checks.has_size(url, {}, 1024, scenario))
+    run = handshakes(world, gateway.port, "/open/1k", resumed)
+
+    def check():
+        checks.has_size(url, {}, 1024, scenario)
+        # Which counts what was resumed.
+        run(0.2)
+
+    return _case(world, scenario, "gateway", run, check)
 
 
 def login(world):
@@ -115,11 +122,14 @@ def sessions(world, count):
             name, value = slots.line(index)
             checks.reaches(url + "echo", {name: value}, scenario, identity=sealed.subject(index))
             checks.refused(url + "echo", {name: checks.flipped_cookie(value, f"{COOKIE}-0")}, REDIRECT, scenario)
+    def prepare():
         # Each person once, so that what follows is a long day and not its first minute.
         if slots.count > 1:
             load.each_once(world.clients, url + "1k", slots)
 
-    return _case(world, scenario, "gateway", lambda seconds: load.wrk(world.clients, url + "1k", seconds, slots=slots), check)
+    case = _case(world, scenario, "gateway", lambda seconds: load.wrk(world.clients, url + "1k", seconds, slots=slots), check)
+    case.prepare = prepare
+    return case
 
 
 def redis_sessions(world, count):

@@ -21,6 +21,8 @@ class Case:
     check: Callable
     protocol: str = H1
     body: str = "1 KiB"
+    """What has to happen once before it is measured, and is no check."""
+    prepare: Callable = lambda: None
 
     @property
     def key(self):

@@ -81,7 +81,8 @@ class World:
             program = Program("redis", LOAD_CORE, ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"], self.folder)
             self.started.append(program)
             program.wait_for(port)
-            self.redis_program = program
+            self._kept["redis"] = port
+            self.redis_memory_at_start = self.redis_memory()
             return port
         return self.once("redis", started)
 

@@ -17,11 +17,11 @@ class Peer:
     """The name under which its redirect URIs are registered."""
     port_name = ""
 
-    def __init__(self, world):
+    def __init__(self, world, port=None):
         self.world = world
-        self.port = world.ports.get(self.port_name) or free_port()
+        self.port = port or world.ports.get(self.port_name) or free_port()
         self.base = f"https://localhost:{self.port}"
-        self.home = world.folder / self.name.lower()
+        self.home = world.folder / f"{self.name.lower()}-{self.port}"
         self.home.mkdir(exist_ok=True)
         self.program = None
 
