@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 
-from . import measure, memory
+from . import bare, measure, memory, report
 from .groups import GROUPS
 from .options import parse
 from .peers import known
@@ -56,9 +56,8 @@ def run(options):
     begin = time.monotonic()
     if options.check:
         return check(options)
-    from . import report
-
     results = report.Results(options)
+    results.bare = bare.verification(options, say)
     with World(options) as world:
         for group in GROUPS:
             if group.name not in options.scenarios:
@@ -68,9 +67,8 @@ def run(options):
             results.add(group, measured, left_out)
         if "memory" in options.scenarios:
             results.memory = memory.measure(world, say)
-            print(results.memory)
     report.write(results, options)
-    say(f"{time.monotonic() - begin:.0f} s in all")
+    say(f"{time.monotonic() - begin:.0f} s in all; {options.output / 'performance.md'}")
     return 0
 
 

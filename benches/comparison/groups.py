@@ -10,11 +10,14 @@ BODIES = ("64 KiB", "1 MiB")
 def _plain(protocol):
     """The gateway with and without authentication among those who only forward, and those who sign people in."""
     def cases(world):
-        found = [ours.no_authentication(world, protocol), ours.session_cookie(world, protocol)]
-        for peer in running(world):
-            found += peer.plain(protocol, "1 KiB")
-        for peer in running(world):
-            found += peer.session(protocol)
+        # Those that are compared stand next to each other.
+        peers = running(world)
+        nearest = [peer for peer in peers if peer.name == "nginx"]
+        found = [ours.no_authentication(world, protocol)]
+        found += [case for peer in nearest for case in peer.plain(protocol, "1 KiB")]
+        found.append(ours.session_cookie(world, protocol))
+        found += [case for peer in peers for case in peer.session(protocol)]
+        found += [case for peer in peers if peer not in nearest for case in peer.plain(protocol, "1 KiB")]
         return found
     return cases
 
@@ -31,7 +34,7 @@ def _bodies(protocol, body):
 
 def _tokens(world):
     found = [
-        ours.session_cookie(world), ours.seen_token(world, "RS256"), ours.seen_token(world, "ES256"), ours.unseen_token(world, "RS256"),
+        ours.seen_token(world, "RS256"), ours.session_cookie(world), ours.unseen_token(world, "RS256"), ours.seen_token(world, "ES256"),
         ours.unseen_token(world, "ES256"),
     ]
     for peer in running(world):
@@ -47,7 +50,7 @@ def _handshakes(world):
     found = []
     for resumed in (False, True):
         found.append(ours.handshake(world, resumed))
-        for peer in running(world):
+        for peer in sorted(running(world), key=lambda peer: peer.name != "Envoy"):
             found += peer.handshake(resumed)
     return found
 

@@ -20,7 +20,7 @@ def parse(arguments, description):
     parser.add_argument("--seconds", type=int, default=3, help="of a round of each case")
     parser.add_argument("--binary", type=Path, help="default: target/release/vestibule, with --check target/debug/vestibule")
     parser.add_argument("--sealer", type=Path, help="examples/seal_sessions, built; default: beside the binary, built if need be")
-    parser.add_argument("--output", type=Path, default=REPOSITORY / "docs", help="folder for performance.md and performance/")
+    parser.add_argument("--output", type=Path, help="folder for performance.md and performance/; default: docs, and target/bench for less than everything")
     parser.add_argument("--quick", action="store_true", help="two rounds of one second and fewer people: to try the bench itself")
     parser.add_argument("--check", action="store_true", help="only what each of our own scenarios shows before it is measured")
     parser.add_argument("--bare-verification", metavar="RS256,ES256", help="microseconds of aws-lc-rs alone, instead of running `cargo bench --bench hot_path`")
@@ -43,6 +43,8 @@ def _complete(options, parser):
     if not options.binary.exists():
         hint = "cargo build --locked" + (" --release" if build == "release" else "")
         parser.error(f"there is no {options.binary.name} to measure: {hint}, or --binary PATH")
+    whole = set(options.scenarios) >= {*NAMES, "memory"} and len(options.peers) == len(known()) and not options.quick
+    options.output = options.output or REPOSITORY / ("docs" if whole else "target/bench")
     options.sealer = options.sealer.resolve() if options.sealer else None
     options.bare = tuple(map(float, options.bare_verification.split(","))) if options.bare_verification else None
     options.warm_up = 1

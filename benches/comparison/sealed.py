@@ -8,7 +8,7 @@ from .machine import REPOSITORY
 from .programs import Failed
 from .provider import Slots
 
-SLOT = 2560
+SLOT = 1536
 REFERENCE_SLOT = 256
 
 
@@ -46,8 +46,10 @@ def _seal(world, count, slot, *more):
 
 
 def cookies(world, count):
-    """Sessions in cookies. A smaller number is the beginning of a larger one, if that is there."""
-    return world.once(("sessions", count), lambda: _seal(world, count, SLOT))
+    """Sessions in cookies; a smaller number is the beginning of the largest."""
+    most = max(world.options.session_counts)
+    everybody = world.once("sessions", lambda: _seal(world, most, SLOT))
+    return Slots(everybody.path, SLOT, count)
 
 
 def in_redis(world, count):
