@@ -65,6 +65,8 @@ auth_path = "/login"
 [plugins.elsewhere]
 category = "redirect"
 prefix = "/elsewhere"
+http_to_https = true
+status = 302
 
 [locations.open]
 upstream = "origin"
@@ -133,7 +135,7 @@ tls_min_version = "tls1.3"
 
     def stranger(self):
         def check():
-            location, _ = checks.answers(f"{self.base}/stranger/1k", PAGE, 307, "pingap")
+            location, _ = checks.answers(f"{self.base}/stranger/1k", PAGE, 302, "pingap")
             if "/elsewhere" not in location:
                 raise checks.Failed(f"pingap: a stranger is sent to {location}")
 
