@@ -61,9 +61,10 @@ async fn main() -> Result<()> {
     let sealing =
         Sealing { sealer: Sealer::new(&[key], entropy.clone())?, cookie: SessionCookie::new(SessionCookie::DEFAULT_NAME), arguments };
     let template = sealing.template()?;
-    let store = sealing.arguments.redis.map(|port| -> Result<RedisSessions> {
-        Ok(RedisSessions::new(servers(port), EndedSessions::new(), &entropy, Arc::new(|_| ()))?)
-    });
+    let store = sealing
+        .arguments
+        .redis
+        .map(|port| -> Result<RedisSessions> { Ok(RedisSessions::new(servers(port), EndedSessions::new(), &entropy, Arc::new(|_| ()))?) });
     let store = store.transpose()?;
     if let Some(store) = &store {
         store.start();
@@ -116,8 +117,7 @@ impl Sealing {
 
     async fn put(&self, store: &RedisSessions, record: &SessionRecord) -> Result<()> {
         let [cookie, provider, issuer, client_id] = self.binding();
-        let sealed =
-            self.sealer.seal(Purpose::StoredSession, &[cookie, provider, issuer, client_id, &record.id.0], &record.pack()?)?;
+        let sealed = self.sealer.seal(Purpose::StoredSession, &[cookie, provider, issuer, client_id, &record.id.0], &record.pack()?)?;
         let subject = record.claims.get("sub").and_then(serde_json::Value::as_str).ok_or_else(|| anyhow!("a session without a subject"))?;
         let Arguments { issuer, client_id, .. } = &self.arguments;
         let marks = Marks::new(&record.id.hash(), (issuer, client_id), subject, None, record.signed_in_at);

@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 
-from .machine import PROXY_CORE, REPOSITORY
+from .machine import PROXY_CORE, REPOSITORY, TARGET
 
 BENCH = ["cargo", "bench", "--locked", "--quiet", "--bench", "hot_path"]
 
@@ -30,7 +30,7 @@ def verification(options, say):
 
 def _estimates():
     found = {}
-    for benchmark in (REPOSITORY / "target/criterion").glob("**/new/benchmark.json"):
+    for benchmark in (TARGET / "criterion").glob("**/new/benchmark.json"):
         name = json.loads(benchmark.read_text())["full_id"]
         for algorithm in ("RS256", "ES256"):
             if name.startswith("new token/") and algorithm in name and name.endswith("alone"):

@@ -5,12 +5,13 @@ alternate within each round, so that whatever else the machine is doing falls on
 What is missing is installed by `script/bootstrap --bench`.
 """
 
+import os
 import shutil
 import signal
 import sys
 import time
 
-from . import bare, measure, memory, report
+from . import bare, developer, measure, memory, report
 from .groups import GROUPS
 from .options import parse
 from .peers import known
@@ -39,6 +40,8 @@ def missing(options):
 
 def main(arguments):
     options = parse(arguments, __doc__)
+    # Where only root's path leads.
+    os.environ["PATH"] += ":/usr/sbin"
     # So that what was started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if lacking := missing(options):
@@ -56,6 +59,10 @@ def run(options):
     begin = time.monotonic()
     if options.check:
         return check(options)
+    if options.profile or options.instructions:
+        with World(options) as world:
+            (developer.profile if options.profile else developer.instructions)(world, options.profile or options.instructions, say)
+        return 0
     results = report.Results(options)
     results.bare = bare.verification(options, say)
     with World(options) as world:

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import checks, load
+from . import checks, load, sealed
 from .browser import Browser
 from .gateway import Gateway
 from .ours import PAGE
@@ -129,13 +129,25 @@ def _sessions(world):
     before = gateway.program.settled_memory()
     _logins(gateway, count)
     found["memory"] = {"bytes_per_session": round((gateway.program.settled_memory() - before) / count), "sessions": count}
-    from . import sealed
-
     sealed.in_redis(world, world.options.redis_sessions)
     found["redis"] = {
         "bytes_per_session": round((world.redis_memory() - world.redis_memory_at_start) / world.options.redis_sessions), "sessions": world.options.redis_sessions,
     }
-    found["cookie"]["mean_cookie_header_bytes"] = round(sealed.cookies(world, world.options.session_counts[1]).mean_length())
+    found["cookie"] |= _remembered(world)
+    return found
+
+
+def _remembered(world):
+    """What a gateway keeps in mind of people whose sessions are in their cookies, so that it need not read them again."""
+    people = sealed.cookies(world, world.options.session_counts[1])
+    gateway = Gateway(world, "people")
+    gateway.start()
+    url = f"{gateway.base}/signed/1k"
+    load.wrk(world.clients, url, 1, {"Cookie": people.line(0)[1]})
+    before = gateway.program.settled_memory()
+    load.each_once(world.clients, url, people)
+    found = {"people": people.count, "remembered_bytes": gateway.program.settled_memory() - before, "mean_cookie_header_bytes": round(people.mean_length())}
+    world.stop(gateway.program)
     return found
 
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from .groups import GROUPS
-from .machine import REPOSITORY
+from .machine import REPOSITORY, TARGET
 from .peers import known
 
 NAMES = [group.name for group in GROUPS]
@@ -39,7 +39,7 @@ def parse(arguments, description):
 
 def _complete(options, parser):
     build = "debug" if options.check else "release"
-    options.binary = (options.binary or REPOSITORY / "target" / build / "vestibule").resolve()
+    options.binary = (options.binary or TARGET / build / "vestibule").resolve()
     if not options.binary.exists():
         hint = "cargo build --locked" + (" --release" if build == "release" else "")
         parser.error(f"there is no {options.binary.name} to measure: {hint}, or --binary PATH")
@@ -54,6 +54,8 @@ def _complete(options, parser):
     if options.quick:
         options.rounds, options.seconds = 2, 1
         options.session_counts, options.redis_sessions, options.memory_connections = (1, 2_000, 10_000), 2_000, 300
+    if options.profile or options.instructions:
+        options.peers = []
     if options.check:
         options.session_counts, options.redis_sessions = (1, 50), 50
         options.peers = []

@@ -26,9 +26,16 @@ def _case(world, scenario, kind, load_of, check, protocol=H1, body="1 KiB"):
     return Case(OURS, scenario, lambda: world.gateway(kind).program, load_of, check, protocol, body)
 
 
+def _same(world, scenario, kind, url, headers, check, protocol=H1, body="1 KiB"):
+    """The same request again and again."""
+    case = _case(world, scenario, kind, loaded(world, protocol, url, headers), check, protocol, body)
+    case.request = (url, headers or {})
+    return case
+
+
 def no_authentication(world, protocol=H1, body="1 KiB", kind="gateway", scenario="no authentication"):
     url = f"{world.gateway(kind).base}/open/"
-    return _case(world, scenario, kind, loaded(world, protocol, url + SIZES[body]), lambda: checks.has_size(url + SIZES[body], {}, BYTES[body], scenario), protocol, body)
+    return _same(world, scenario, kind, url + SIZES[body], None, lambda: checks.has_size(url + SIZES[body], {}, BYTES[body], scenario), protocol, body)
 
 
 def session_cookie(world, protocol=H1, body="1 KiB", kind="gateway", scenario="session cookie"):
@@ -40,7 +47,7 @@ def session_cookie(world, protocol=H1, body="1 KiB", kind="gateway", scenario="s
         checks.has_size(url + SIZES[body], cookie, BYTES[body], scenario)
         checks.refused(url + "echo", {"Cookie": checks.flipped_cookie(cookie["Cookie"], f"{COOKIE}-0")}, REDIRECT, scenario)
 
-    return _case(world, scenario, kind, loaded(world, protocol, url + SIZES[body], cookie), check, protocol, body)
+    return _same(world, scenario, kind, url + SIZES[body], cookie, check, protocol, body)
 
 
 def seen_token(world, algorithm):
@@ -52,7 +59,7 @@ def seen_token(world, algorithm):
         checks.reaches(url + "echo", {"Authorization": value}, scenario, identity="8c1d3a52-4f0e-4a57-9d3b-3d5b2f6f3c11", authorization=value)
         checks.refused(url + "echo", {"Authorization": checks.flipped_token(value)}, (401,), scenario)
 
-    return _case(world, scenario, "gateway", loaded(world, H1, url + "1k", {"Authorization": value}), check)
+    return _same(world, scenario, "gateway", url + "1k", {"Authorization": value}, check)
 
 
 def unseen_token(world, algorithm, base=None, scenario=None, program=None, program_name=OURS):
@@ -85,7 +92,7 @@ def stranger(world):
         if not location.startswith(world.provider.issuer) or "code_challenge=" not in location:
             raise Failed(f"a stranger is sent to {location[:100]}")
 
-    return _case(world, "redirect of a stranger", "gateway", loaded(world, H1, url, PAGE), check)
+    return _same(world, "redirect of a stranger", "gateway", url, PAGE, check)
 
 
 def handshake(world, resumed):

@@ -94,6 +94,7 @@ def _memory(memory):
     lines.append(f"| a rule | {memory['rules']['bytes_per_rule']:,} bytes |")
     lines.append(f"| an unfinished login, of {memory['logins']['logins']:,} | {memory['logins']['bytes_per_login']:,} bytes |")
     lines.append(f"| a session in the cookie | 0 bytes (a cookie header of {sessions['cookie']['mean_cookie_header_bytes']:,} bytes at the browser) |")
+    lines.append(f"| what the gateway keeps in mind of {sessions['cookie']['people']:,} such people | {sessions['cookie']['remembered_bytes'] / 2**20:.1f} MiB in all |")
     for store, name in (("memory", "in memory"), ("redis", "in Redis, of Redis' memory")):
         lines.append(f"| a session {name}, of {sessions[store]['sessions']:,} | {sessions[store]['bytes_per_session']:,} bytes |")
     lines += ["", "![An idle TLS connection](performance/idle.svg)\n", "| idle TLS connection | HTTP/1.1 | HTTP/2 |", "|---|---|---|"]

@@ -23,6 +23,8 @@ class Case:
     body: str = "1 KiB"
     """What has to happen once before it is measured, and is no check."""
     prepare: Callable = lambda: None
+    """URL and headers, where each request is the same."""
+    request: tuple | None = None
 
     @property
     def key(self):

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 
 from .gateway import COOKIE, PROVIDER_NAME
-from .machine import REPOSITORY
+from .machine import REPOSITORY, TARGET
 from .programs import Failed
 from .provider import Slots
 
@@ -21,7 +21,7 @@ def sealer(options):
     if options.sealer:
         return options.sealer
     build = "debug" if options.check else "release"
-    path = REPOSITORY / "target" / build / "examples" / "seal_sessions"
+    path = TARGET / build / "examples" / "seal_sessions"
     if not shutil.which("cargo"):
         if path.exists():
             return path

@@ -17,6 +17,8 @@ class World:
         self.options = options
         self.proxy_core, self.load_core = PROXY_CORE, LOAD_CORE
         self.started = []
+        """What a gateway is run by, for a look inside."""
+        self.prefix = []
         self.folder = Path(tempfile.mkdtemp(prefix="vestibule-bench-"))
         self.callbacks = []
         self._gateways = {}
@@ -54,7 +56,7 @@ class World:
                 store = {"store": "redis", "redis": {"url": f"redis://127.0.0.1:{self.redis()}/0"}}
             rules = int(kind.split()[1]) if kind.startswith("rules ") else 10
             gateway = Gateway(self, kind, rules, store, self.ports.get(kind))
-            gateway.start()
+            gateway.start(self.prefix)
             self._gateways[kind] = gateway
         return self._gateways[kind]
 
