@@ -30,7 +30,7 @@ class Load:
 
     requests: int
     seconds: float
-    """Milliseconds by percentile."""
+    # Milliseconds by percentile.
     latency: dict
 
 

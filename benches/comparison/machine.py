@@ -10,7 +10,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
 _CORES = sorted(os.sched_getaffinity(0))
 PROXY_CORE = str(_CORES[0])
-"""Upstream, provider and load generator share this one."""
+# Upstream, provider and load generator share this one.
 LOAD_CORE = str(_CORES[-1])
 
 

@@ -11,7 +11,7 @@ from .upstream import SIZES
 
 BYTES = {"1 KiB": 1024, "64 KiB": 64 * 1024, "1 MiB": 1024 * 1024}
 REDIRECT = (302,)
-"""What a browser asks a page with."""
+# What a browser asks a page with.
 PAGE = {"Accept": "text/html"}
 
 
@@ -35,7 +35,7 @@ def _same(world, scenario, kind, url, headers, check, protocol=H1, body="1 KiB")
 
 def no_authentication(world, protocol=H1, body="1 KiB", kind="gateway", scenario="no authentication"):
     url = f"{world.gateway(kind).base}/open/"
-    return _same(world, scenario, kind, url + SIZES[body], None, lambda: checks.has_size(url + SIZES[body], {}, BYTES[body], scenario), protocol, body)
+    return _same(world, scenario, kind, url + SIZES[body], None, lambda: checks.has_size(url + SIZES[body], {}, BYTES[body], scenario, protocol), protocol, body)
 
 
 def session_cookie(world, protocol=H1, body="1 KiB", kind="gateway", scenario="session cookie"):
@@ -43,9 +43,9 @@ def session_cookie(world, protocol=H1, body="1 KiB", kind="gateway", scenario="s
     cookie = {"Cookie": world.session(kind)}
 
     def check():
-        checks.reaches(url + "echo", cookie, scenario, identity="alice")
-        checks.has_size(url + SIZES[body], cookie, BYTES[body], scenario)
-        checks.refused(url + "echo", {"Cookie": checks.flipped_cookie(cookie["Cookie"], f"{COOKIE}-0")}, REDIRECT, scenario)
+        checks.reaches(url + "echo", cookie, scenario, protocol, identity="alice")
+        checks.has_size(url + SIZES[body], cookie, BYTES[body], scenario, protocol)
+        checks.refused(url + "echo", {"Cookie": checks.flipped_cookie(cookie["Cookie"], f"{COOKIE}-0")}, REDIRECT, scenario, protocol)
 
     return _same(world, scenario, kind, url + SIZES[body], cookie, check, protocol, body)
 

@@ -13,17 +13,17 @@ class Case:
 
     program_name: str
     scenario: str
-    """() -> Program; started when it is first needed."""
+    # () -> Program; started when it is first needed.
     program: Callable
-    """(seconds) -> Load"""
+    # (seconds) -> Load
     load: Callable
-    """Raises Failed where the answers are not those that the scenario is about."""
+    # Raises Failed where the answers are not those that the scenario is about.
     check: Callable
     protocol: str = H1
     body: str = "1 KiB"
-    """What has to happen once before it is measured, and is no check."""
+    # What has to happen once before it is measured, and is no check.
     prepare: Callable = lambda: None
-    """URL and headers, where each request is the same."""
+    # URL and headers, where each request is the same.
     request: tuple | None = None
 
     @property
@@ -35,7 +35,7 @@ class Case:
 class Group:
     name: str
     title: str
-    """(world) -> list of Case; peers that are not there are left out."""
+    # (world) -> list of Case; peers that are not there are left out.
     cases: Callable
-    """One sentence for the page."""
+    # One sentence for the page.
     note: str = ""

@@ -5,7 +5,7 @@ import os
 from .programs import Program, free_port
 
 SIZES = {"1 KiB": "1k", "64 KiB": "64k", "1 MiB": "1m"}
-"""What the upstream tells a check of the request that has reached it."""
+# What the upstream tells a check of the request that has reached it.
 ECHOED = {
     "identity": "http_x_amzn_oidc_identity", "authorization": "http_authorization", "user": "http_x_user", "claim": "http_oidc_claim_sub",
     "payload": "http_x_jwt_payload", "cookie": "http_cookie",

@@ -17,7 +17,7 @@ class World:
         self.options = options
         self.proxy_core, self.load_core = PROXY_CORE, LOAD_CORE
         self.started = []
-        """What a gateway is run by, for a look inside."""
+        # What a gateway is run by, for a look inside.
         self.prefix = []
         self.folder = Path(tempfile.mkdtemp(prefix="vestibule-bench-"))
         self.callbacks = []

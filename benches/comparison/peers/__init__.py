@@ -12,9 +12,9 @@ class Peer:
     """One of them. A scenario that it does not have is an empty list."""
 
     name = ""
-    """What has to be installed."""
+    # What has to be installed.
     package = ""
-    """The name under which its redirect URIs are registered."""
+    # The name under which its redirect URIs are registered.
     port_name = ""
 
     def __init__(self, world, port=None):
@@ -48,7 +48,7 @@ class Peer:
 
     def plain(self, protocol, body):
         path = f"/open/{SIZES[body]}"
-        check = lambda: checks.has_size(self.base + path, {}, BYTES[body], f"{self.name}, no authentication")
+        check = lambda: checks.has_size(self.base + path, {}, BYTES[body], f"{self.name}, no authentication", protocol)
         return [self.case("no authentication", path, check=check, protocol=protocol, body=body)]
 
     def handshake(self, resumed):

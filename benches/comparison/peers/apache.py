@@ -101,8 +101,8 @@ OIDCOAuthRemoteUserClaim sub
         url = self.base + "/signed/"
 
         def check():
-            checks.reaches(url + "echo", cookie, "Apache", claim="alice")
-            checks.refused(url + "echo", {"Cookie": checks.flipped_cookie(cookie["Cookie"], "mod_auth_openidc_session")}, (302, 401), "Apache")
+            checks.reaches(url + "echo", cookie, "Apache", protocol, claim="alice")
+            checks.refused(url + "echo", {"Cookie": checks.flipped_cookie(cookie["Cookie"], "mod_auth_openidc_session")}, (302, 401), "Apache", protocol)
 
         return [self.case("session cookie (mod_auth_openidc, shared memory)", "/signed/1k", cookie, check, protocol)]
 

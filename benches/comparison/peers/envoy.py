@@ -119,8 +119,8 @@ class Envoy(Peer):
         url = self.sign_in_base + "/signed/"
 
         def check():
-            checks.reaches(url + "echo", cookie, "Envoy", authorization=lambda told: told.startswith("Bearer "))
-            checks.refused(url + "echo", {"Cookie": checks.flipped_cookie(cookie["Cookie"], "OauthHMAC")}, (302, 401), "Envoy")
+            checks.reaches(url + "echo", cookie, "Envoy", protocol, authorization=lambda told: told.startswith("Bearer "))
+            checks.refused(url + "echo", {"Cookie": checks.flipped_cookie(cookie["Cookie"], "OauthHMAC")}, (302, 401), "Envoy", protocol)
 
         return [self._at(self.sign_in_base, "session cookie (oauth2 filter)", "/signed/1k", cookie, check, protocol)]
 

@@ -118,8 +118,8 @@ tls_min_version = "tls1.3"
         url = f"{self.base}/signed/echo"
 
         def check():
-            checks.reaches(url, cookie, "pingap", cookie=cookie["Cookie"])
-            checks.refused(url, {"Cookie": "session=" + checks.flipped(token, len(token) - 20)}, (401,), "pingap")
+            checks.reaches(url, cookie, "pingap", protocol, cookie=cookie["Cookie"])
+            checks.refused(url, {"Cookie": "session=" + checks.flipped(token, len(token) - 20)}, (401,), "pingap", protocol)
 
         return [self.case("session cookie (jwt plugin, HS256)", "/signed/1k", cookie, check, protocol)]
 
