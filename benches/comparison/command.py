@@ -13,6 +13,7 @@ import time
 
 from . import bare, developer, measure, memory, report
 from .groups import GROUPS
+from .machine import TARGET
 from .options import parse
 from .peers import known
 from .programs import Failed
@@ -65,15 +66,20 @@ def run(options):
         return 0
     results = report.Results(options)
     results.bare = bare.verification(options, say)
-    with World(options) as world:
-        for group in GROUPS:
-            if group.name not in options.scenarios:
-                continue
-            say(f"{group.title}  [{time.monotonic() - begin:.0f} s]")
-            measured, left_out = measure.group(world, group, options, say)
-            results.add(group, measured, left_out)
-        if "memory" in options.scenarios:
-            results.memory = memory.measure(world, say)
+    try:
+        with World(options) as world:
+            for group in GROUPS:
+                if group.name in options.scenarios:
+                    say(f"{group.title}  [{time.monotonic() - begin:.0f} s]")
+                    results.add(group, *measure.group(world, group, options, say))
+            if "memory" in options.scenarios:
+                results.memory = memory.measure(world, say)
+            results.left_out += world.left_out
+    except Failed:
+        # Half a run is of use to whoever looks for what went wrong, and no page.
+        options.output = TARGET / "bench"
+        report.write(results, options)
+        raise
     report.write(results, options)
     say(f"{time.monotonic() - begin:.0f} s in all; {options.output / 'performance.md'}")
     return 0

@@ -8,12 +8,14 @@ class Rounds:
 
     def __init__(self, case):
         self.case = case
-        self.cost, self.rate, self.latency, self.system = [], [], [], []
+        self.cost, self.rate, self.latency, self.system, self.others = [], [], [], [], []
 
-    def add(self, load, seconds, system_share):
+    def add(self, load, seconds, system_share, others):
+        """`others` is the share of the core that was not the proxy's."""
         self.cost.append(seconds / load.requests * 1e6)
         self.rate.append(load.requests / load.seconds)
         self.system.append(system_share)
+        self.others.append(others)
         if load.latency:
             self.latency.append(load.latency)
 
@@ -23,6 +25,7 @@ class Rounds:
             "program": self.case.program_name, "scenario": self.case.scenario, "protocol": self.case.protocol, "body": self.case.body,
             "cpu_microseconds": spread(self.cost), "cpu_system_share": round(statistics.median(self.system), 3),
             "requests_per_second": spread(self.rate), "latency_milliseconds": {name: round(value, 3) for name, value in percentile.items()},
+            "core_used_by_others": round(statistics.median(self.others), 3),
             "rounds": [round(cost, 3) for cost in self.cost],
         }
 

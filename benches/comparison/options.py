@@ -44,7 +44,7 @@ def _complete(options, parser):
         hint = "cargo build --locked" + (" --release" if build == "release" else "")
         parser.error(f"there is no {options.binary.name} to measure: {hint}, or --binary PATH")
     whole = set(options.scenarios) >= {*NAMES, "memory"} and len(options.peers) == len(known()) and not options.quick
-    options.output = options.output or REPOSITORY / ("docs" if whole else "target/bench")
+    options.output = options.output or (REPOSITORY / "docs" if whole else TARGET / "bench")
     options.sealer = options.sealer.resolve() if options.sealer else None
     options.bare = tuple(map(float, options.bare_verification.split(","))) if options.bare_verification else None
     options.warm_up = 1

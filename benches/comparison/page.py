@@ -109,5 +109,7 @@ def _machine(told):
     machine = told["machine"]
     lines = ["## The machine\n", "| | |", "|---|---|", f"| when | {told['when']} |", f"| processor | {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB |"]
     lines.append(f"| system | {machine['distribution']}, Linux {machine['kernel']} |")
+    if others := told["core_used_by_others"]:
+        lines.append(f"| what else had the proxies' core meanwhile | {others['median'] * 100:.0f} % of it, in the worst case {others['maximum'] * 100:.0f} % |")
     lines += [f"| {name} | {version} |" for name, version in told["versions"].items()]
     return "\n".join([*lines, ""])

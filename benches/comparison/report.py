@@ -47,6 +47,7 @@ def write(results, options):
         "when": time.strftime("%Y-%m-%d"), "machine": machine.describe(), "versions": versions(options),
         "rounds": options.rounds, "seconds": options.seconds, "quick": options.quick,
         "targets": [row.entry() for row in rows], "bare_verification_microseconds": results.bare, "memory": results.memory,
+        "core_used_by_others": _others(results),
         "groups": {name: {key: value for key, value in group.items() if key != "rounds"} for name, group in results.groups.items()}, "left_out": results.left_out,
     }
     (folder / "results.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
@@ -59,6 +60,12 @@ def write(results, options):
         drawn = [(f"{row['program']}, {row['protocol']}", row["bytes"] / 1024, 0, 0, row["program"] == OURS) for row in idle]
         (folder / "idle.svg").write_text(charts.bars("An idle TLS connection", "KiB", drawn))
     (options.output / "performance.md").write_text(page.written(told))
+
+
+def _others(results):
+    """The share of the proxies' core that somebody else had: the middle of all cases, and the worst."""
+    shares = sorted(case["core_used_by_others"] for group in results.groups.values() for case in group["cases"])
+    return {"median": shares[len(shares) // 2], "maximum": shares[-1]} if shares else None
 
 
 def _label(case):

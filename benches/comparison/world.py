@@ -16,7 +16,7 @@ class World:
     def __init__(self, options):
         self.options = options
         self.proxy_core, self.load_core = PROXY_CORE, LOAD_CORE
-        self.started = []
+        self.started, self.left_out = [], []
         # What a gateway is run by, for a look inside.
         self.prefix = []
         self.folder = Path(tempfile.mkdtemp(prefix="vestibule-bench-"))

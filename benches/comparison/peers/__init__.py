@@ -2,7 +2,7 @@
 
 from ..handshakes import handshakes
 from ..ours import BYTES, PAGE, loaded
-from ..programs import Program, free_port
+from ..programs import Failed, Program, free_port
 from ..scenarios import H1, Case
 from ..upstream import SIZES
 from .. import checks
@@ -81,8 +81,15 @@ def known():
 def running(world):
     """Those that were asked for, started when the first group needs them."""
     def started():
-        peers = [kind(world) for kind in known() if kind.name.lower() in world.options.peers]
-        for peer in peers:
-            peer.start()
+        peers = []
+        for kind in known():
+            if kind.name.lower() not in world.options.peers:
+                continue
+            try:
+                peer = kind(world)
+                peer.start()
+                peers.append(peer)
+            except Failed as failure:
+                world.left_out.append(f"{kind.name}: {failure}")
         return peers
     return world.once("peers", started)
