@@ -81,11 +81,11 @@ def _stores(world):
 GROUPS = [
     Group("h1", "HTTP/1.1, 1 KiB", _plain(H1)),
     Group("h2", "HTTP/2, 1 KiB", _plain(H2)),
-    *(Group(f"{short}-{size}", f"{protocol}, {body}", _bodies(protocol, body))
+    *(Group(f"{short}-{size}", f"{protocol}, {body}", _bodies(protocol, body), is_brief=True)
       for short, protocol in (("h1", H1), ("h2", H2)) for size, body in (("64k", BODIES[0]), ("1m", BODIES[1]))),
     Group("tokens", "Bearer tokens", _tokens),
     Group("strangers", "A stranger is redirected", _strangers),
-    Group("handshakes", "A connection for each request", _handshakes),
+    Group("handshakes", "A connection for each request", _handshakes, is_brief=True),
     Group("logins", "A whole login", _logins, "The gateway's own time for the redirect, the callback with its two calls to the provider, and the page."),
     Group("rules", "Rules", _rules, "The rule that matches is the last but one."),
     Group("sessions", "People", _sessions, "Each request has the cookie of a random one of them; all have been there before."),

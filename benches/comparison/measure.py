@@ -37,9 +37,10 @@ def group(world, chosen, options, say):
     cases = [case for case in chosen.cases(world) if tried(case, lambda: ready(case))]
     measured |= {case.key: Rounds(case) for case in cases}
     begin = time.monotonic()
-    for number in range(options.rounds):
+    rounds = (options.rounds + 1) // 2 if chosen.is_brief else options.rounds
+    for number in range(rounds):
         cases = [case for case in cases if tried(case, lambda: one_round(case, measured[case.key], options.seconds))]
-        say(f"  round {number + 1} of {options.rounds}, {time.monotonic() - begin:.0f} s")
+        say(f"  round {number + 1} of {rounds}, {time.monotonic() - begin:.0f} s")
     return measured, left_out
 
 

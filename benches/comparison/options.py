@@ -16,8 +16,8 @@ def parse(arguments, description):
     listed = lambda text: [word for word in text.split(",") if word]
     parser.add_argument("--peers", type=listed, default=peers, help=f"which of {','.join(peers)}; an empty text: none")
     parser.add_argument("--scenarios", type=listed, default=[*NAMES, "memory"], help=f"which of {','.join(NAMES)},memory")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3, help="of a round of each case")
+    parser.add_argument("--rounds", type=int, default=6, help="of each group; half of them for bodies and handshakes")
+    parser.add_argument("--seconds", type=int, default=2, help="of a round of each case")
     parser.add_argument("--binary", type=Path, help="default: target/release/vestibule, with --check target/debug/vestibule")
     parser.add_argument("--sealer", type=Path, help="examples/seal_sessions, built; default: beside the binary, built if need be")
     parser.add_argument("--output", type=Path, help="folder for performance.md and performance/; default: docs, and target/bench for less than everything")

@@ -16,7 +16,7 @@ METHOD = """## Method
 - **Two cores.** The proxy that is measured has one; upstream, load generator, identity provider and Redis share the other.
 - **What counts** is what the scheduler has given to all processes and threads of the proxy (`/proc/PID/task/*/schedstat`), over the requests that were answered.
   The 64 connections of a round are set up in it. Requests a second and latencies are shown beside it; they depend on the other core as well.
-- **Alternating**: the cases of a group take turns, {rounds} rounds of {seconds} s, after a second to warm up. A ratio is the median of the ratios within
+- **Alternating**: the cases of a group take turns, {rounds} rounds of {seconds} s (half as many for bodies and handshakes), after a second to warm up. A ratio is the median of the ratios within
   each round, with the lowest and the highest; what is compared stands side by side. Cases of different groups are not compared.
 - **Closed loop**, TLS 1.3 with TLS_AES_256_GCM_SHA384 and X25519 (clients offer nothing else), the same P-256 certificate everywhere. HTTP/1.1: wrk, 64 connections that
   stay. HTTP/2: h2load, 8 connections with 8 streams each.

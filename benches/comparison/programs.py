@@ -52,11 +52,14 @@ class Program:
 
     def processes(self):
         """Its own and those that it has begun."""
+        children = {}
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                parent = int(stat.read_text().rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(stat.parent.name))
         found = [self.process.pid]
         for pid in found:
-            for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                with contextlib.suppress(OSError):
-                    found += map(int, children.read_text().split())
+            found += children.get(pid, [])
         return found
 
     def cpu(self):

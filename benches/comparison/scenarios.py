@@ -39,3 +39,5 @@ class Group:
     cases: Callable
     # One sentence for the page.
     note: str = ""
+    # What is measured varies little from round to round: half of them are enough.
+    is_brief: bool = False

@@ -1,5 +1,6 @@
 """Everything that a run has running: upstream, provider, Redis, gateways, and what they share. Ends all of it."""
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -25,6 +26,8 @@ class World:
         self._kept = {}
 
     def __enter__(self):
+        # What the run itself does is not to be done on the core of the proxies.
+        os.sched_setaffinity(0, {int(LOAD_CORE)})
         try:
             make_keys(self.folder, self.options.binary)
             self.clients = load.environment(self.folder)
