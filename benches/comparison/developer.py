@@ -68,7 +68,7 @@ def _asker(world, case):
     def ask():
         for _ in range(REQUESTS):
             browser.cookies.clear()
-            browser.request(url, headers)
+            browser.request(url, headers() if callable(headers) else headers)
         return REQUESTS
 
     return ask

@@ -62,10 +62,10 @@ def seen_token(world, algorithm):
     return _same(world, scenario, "gateway", url + "1k", {"Authorization": value}, check)
 
 
-def unseen_token(world, algorithm, base=None, scenario=None, program=None, program_name=OURS):
-    """Each request has a token that the proxy has not had before; the file goes on from round to round."""
-    tokens, url = world.tokens(algorithm), (base or f"{world.gateway().base}/api/")
-    scenario = scenario or f"bearer token unseen, {algorithm}"
+def unseen_token(world, algorithm):
+    """Each request has a token that the gateway has not had before; the file goes on from round to round."""
+    tokens, url = world.tokens(algorithm), f"{world.gateway().base}/api/"
+    scenario = f"bearer token unseen, {algorithm}"
     # A round that has used up its share sends nothing more: what a request costs is right all the same.
     share = (tokens.count - 2) // (world.options.rounds + 1)
     turn = itertools.count()
@@ -79,9 +79,12 @@ def unseen_token(world, algorithm, base=None, scenario=None, program=None, progr
     def check():
         value = tokens.line(1)[1]
         checks.refused(url + "echo", {"Authorization": checks.flipped_token(value)}, (401,), scenario)
-        checks.reaches(url + "echo", {"Authorization": value}, scenario, authorization=lambda told: told in (value, ""))
+        checks.reaches(url + "echo", {"Authorization": value}, scenario, authorization=value)
 
-    return Case(program_name, scenario, program or (lambda: world.gateway().program), run, check)
+    case = _case(world, scenario, "gateway", run, check)
+    each = itertools.count(2)
+    case.request = (url + "1k", lambda: {"Authorization": tokens.line(next(each))[1]})
+    return case
 
 
 def stranger(world):

@@ -23,7 +23,7 @@ class Case:
     body: str = "1 KiB"
     # What has to happen once before it is measured, and is no check.
     prepare: Callable = lambda: None
-    # URL and headers, where each request is the same.
+    # URL, and headers or what makes them, where one request is enough to ask.
     request: tuple | None = None
 
     @property
