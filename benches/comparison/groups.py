@@ -88,6 +88,6 @@ GROUPS = [
     Group("handshakes", "A connection for each request", _handshakes, is_brief=True),
     Group("logins", "A whole login", _logins, "The gateway's own time for the redirect, the callback with its two calls to the provider, and the page."),
     Group("rules", "Rules", _rules, "The rule that matches is the last but one."),
-    Group("sessions", "People", _sessions, "Each request has the cookie of a random one of them; all have been there before."),
+    Group("sessions", "People", _sessions, "Each request has the cookie of a random one of them; up to 200,000 have been there before, more than the gateway remembers."),
     Group("stores", "Where sessions are kept", _stores),
 ]

@@ -60,4 +60,4 @@ def _complete(options, parser):
         options.session_counts, options.redis_sessions = (1, 50), 50
         options.peers = []
     # Verifying takes some 50 µs, and the rest of a request more than 10.
-    options.tokens = 20 if options.check else 2 + 16_000 * options.seconds * (options.rounds + 1)
+    options.tokens = 20 if options.check else 2 + 14_000 * options.seconds * (options.rounds + 1)
