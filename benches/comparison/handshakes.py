@@ -48,7 +48,7 @@ class Client(threading.Thread):
 
 
 def main(port, path, seconds, resumes):
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.options |= getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     begin = time.monotonic()

@@ -31,11 +31,15 @@ def text(value):
     return bytes(out) + value.encode()
 
 
+def trusting_all(protocol):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols([protocol])
+    return context
+
+
 class Connection:
-    def __init__(self, port):
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        context.set_alpn_protocols(["h2"])
+    def __init__(self, port, context=trusting_all("h2")):
         self.authority = f"localhost:{port}"
         self.socket = context.wrap_socket(socket.create_connection(("127.0.0.1", port), 20), server_hostname="localhost")
         if self.socket.selected_alpn_protocol() != "h2":

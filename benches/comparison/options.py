@@ -50,7 +50,7 @@ def _complete(options, parser):
     options.warm_up = 1
     options.session_counts = (1, 100_000, 1_000_000)
     options.redis_sessions = 100_000
-    options.memory_connections = 2_000
+    options.memory_connections = 1_000
     if options.quick:
         options.rounds, options.seconds = 2, 1
         options.session_counts, options.redis_sessions, options.memory_connections = (1, 2_000, 10_000), 2_000, 300
