@@ -80,7 +80,8 @@ class Gateway:
                 "type": "oidc", "issuer": provider.issuer, "client_id": provider.client_id, "client_secret": provider.client_secret,
             }},
             "target_groups": {"origin": {"targets": [f"127.0.0.1:{self.world.upstream_port}"]}},
-            "sessions": {"keys": [{"file": "session.key"}], **store},
+            # Everybody of a million who come again.
+            "sessions": {"keys": [{"file": "session.key"}], "remembered_bytes": 8 * 2**30, **store},
             "identity_headers": {"signing_key": {"file": "signing.key"}},
             "admin": {"address": f"127.0.0.1:{self.admin}"},
             "access_log": {"path": "/dev/null"},

@@ -12,7 +12,7 @@ def _plain(protocol):
     def cases(world):
         # Those that are compared stand next to each other.
         peers = running(world)
-        nearest = [peer for peer in peers if peer.name == "nginx"]
+        nearest = [peer for peer in peers if peer.name in ("nginx", "Pingora")]
         found = [ours.no_authentication(world, protocol)]
         found += [case for peer in nearest for case in peer.plain(protocol, "1 KiB")]
         found.append(ours.session_cookie(world, protocol))
@@ -26,7 +26,7 @@ def _bodies(protocol, body):
     def cases(world):
         found = [ours.no_authentication(world, protocol, body), ours.session_cookie(world, protocol, body)]
         for peer in running(world):
-            if peer.name in ("nginx", "HAProxy", "Envoy"):
+            if peer.name in ("nginx", "HAProxy", "Envoy", "Pingora"):
                 found += peer.plain(protocol, body)
         return found
     return cases
@@ -88,6 +88,6 @@ GROUPS = [
     Group("handshakes", "A connection for each request", _handshakes, is_brief=True),
     Group("logins", "A whole login", _logins, "The gateway's own time for the redirect, the callback with its two calls to the provider, and the page."),
     Group("rules", "Rules", _rules, "The rule that matches is the last but one."),
-    Group("sessions", "People", _sessions, "Each request has the cookie of a random one of them; up to 200,000 have been there before, more than the gateway remembers."),
+    Group("sessions", "People", _sessions, "Each request has the cookie of a random one of them, and all have been there before. `sessions.remembered_bytes` is 8 GiB here; its default is for some fifty thousand people, and whoever is not remembered costs a signature."),
     Group("stores", "Where sessions are kept", _stores),
 ]

@@ -6,13 +6,11 @@ from . import checks, load, logins, sealed
 from .gateway import COOKIE
 from .handshakes import handshakes
 from .programs import Failed
-from .provider import Slots
 from .scenarios import H1, H2, OURS, Case
 from .upstream import SIZES
 
 BYTES = {"1 KiB": 1024, "64 KiB": 64 * 1024, "1 MiB": 1024 * 1024}
 REDIRECT = (302,)
-MANY = 200_000
 # What a browser asks a page with.
 PAGE = {"Accept": "text/html"}
 
@@ -135,9 +133,9 @@ def sessions(world, count):
             checks.reaches(url + "echo", {name: value}, scenario, identity=sealed.subject(index))
             checks.refused(url + "echo", {name: checks.flipped_cookie(value, f"{COOKIE}-0")}, REDIRECT, scenario)
     def prepare():
-        # So that what follows is a long day and not its first minute. The gateway remembers fewer people than this.
+        # So that what follows is a long day and not its first minute.
         if slots.count > 1:
-            load.each_once(world.clients, url + "1k", Slots(slots.path, slots.slot, min(slots.count, MANY)))
+            load.each_once(world.clients, url + "1k", slots)
 
     case = _case(world, scenario, "gateway", lambda seconds: load.wrk(world.clients, url + "1k", seconds, slots=slots), check)
     case.prepare = prepare

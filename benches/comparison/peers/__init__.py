@@ -74,8 +74,9 @@ def known():
     from .haproxy import HAProxy
     from .nginx import Nginx
     from .pingap import Pingap
+    from .pingora import Pingora
 
-    return [Nginx, HAProxy, Envoy, Apache, Pingap]
+    return [Nginx, HAProxy, Envoy, Apache, Pingap, Pingora]
 
 
 def running(world):

@@ -2,7 +2,7 @@
 //!
 //! `bare_pingora LISTEN TARGET CERTIFICATE PRIVATE_KEY`
 
-#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "what is measured fails by panicking")]
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -32,7 +32,7 @@ impl ProxyHttp for Bare {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [listen, target, certificate, private_key] = arguments.as_slice() else {
         std::process::exit(2);
     };
