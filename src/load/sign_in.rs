@@ -282,3 +282,50 @@ impl Step {
 const MOST_STEPS: usize = 40;
 /// How long a gateway that limits sign-ins may have somebody wait in all.
 const MOST_PATIENCE: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    /// What becomes of a form on `at`, filled in by alice, for a page of https://app.test; then of a redirect of it to `to`.
+    fn sent(at: &str, html: &str, to: Option<&str>) -> Result<String, String> {
+        let page = Url::parse("https://app.test/page").unwrap();
+        let tls = crate::load::client_config(None, true).unwrap();
+        let network = Network::new(tls, &page, None, Duration::from_secs(1));
+        let expectation = Expectation { statuses: Vec::new(), text: None };
+        let login = Login { network: &network, page: &page, start: &page, fields: &Fields::default(), expectation: &expectation };
+        let user = User { name: "alice".to_owned(), password: Secret::from("wonder land") };
+        let journey =
+            Journey { login: &login, user: &user, stage: Stage::PasswordGiven, number: 3, asked: String::new(), waited: Duration::ZERO };
+        let step = Step::get(Url::parse(at).unwrap(), None);
+        let forms = Page::parse(html.as_bytes());
+        let mut next = journey.submitted(&step, forms.password_form(login.fields).unwrap()).map_err(|error| error.to_string())?;
+        if let Some(to) = to {
+            let status = StatusCode::TEMPORARY_REDIRECT;
+            next = journey.followed(&next, status, Url::parse(to).unwrap()).map_err(|error| error.to_string())?;
+        }
+        let body = String::from_utf8(next.form.unwrap_or_default().to_vec()).unwrap();
+        Ok(format!("{} {} {body}", next.method, next.url))
+    }
+
+    const FORM: &str = "<form method=post action=/login><input name=u><input type=password name=p></form>";
+
+    #[test]
+    fn a_password_goes_to_the_host_that_asked_for_it() {
+        let form = "u=alice&p=wonder+land";
+        assert_eq!(sent("https://op.test/x", FORM, None), Ok(format!("POST https://op.test/login {form}")));
+        assert_eq!(sent("http://127.0.0.1:9/x", FORM, None), Ok(format!("POST http://127.0.0.1:9/login {form}")));
+        assert_eq!(sent("https://op.test/x", FORM, Some("https://op.test/2")), Ok(format!("POST https://op.test/2 {form}")));
+        let error = sent("https://op.test/x", FORM, Some("https://else.test/2?a=b")).unwrap_err();
+        assert!(error.contains("to https://else.test/2, with the form") && !error.contains("a=b"), "{error}");
+    }
+
+    #[test]
+    fn a_password_goes_neither_in_the_clear_nor_into_a_url() {
+        let error = sent("http://op.test/x", FORM, None).unwrap_err();
+        assert!(error.contains("in the clear, to http://op.test/login") && error.contains("at step 3"), "{error}");
+        let error = sent("https://op.test/x", &FORM.replace("method=post", ""), None).unwrap_err();
+        assert!(error.contains("would put the password into a URL") && !error.contains("wonder"), "{error}");
+    }
+}

@@ -11,12 +11,11 @@ use super::threshold::Judged;
 #[must_use]
 pub fn announcement(plan: &Plan) -> String {
     let pages: Vec<String> = plan.pages.iter().map(|page| shown(&page.url)).collect();
+    let sessions = counted(plan.sessions, "session");
     let who = match &plan.people {
-        PeopleFrom::SignIn(users) => {
-            format!("{} sessions, signed in as {}", plan.sessions, named(users.iter().map(|user| user.name.as_str())))
-        }
-        PeopleFrom::Ready(people) => format!("{} sessions, with the cookies or tokens of {}", plan.sessions, people.len()),
-        PeopleFrom::Anonymous => format!("{} visitors, not signed in", plan.sessions),
+        PeopleFrom::SignIn(users) => format!("{sessions}, signed in as {}", named(users.iter().map(|user| user.name.as_str()))),
+        PeopleFrom::Ready(people) => format!("{sessions}, with the cookies or tokens of {}", people.len()),
+        PeopleFrom::Anonymous => format!("{}, not signed in", counted(plan.sessions, "visitor")),
     };
     let most = plan.requests.map(|most| format!(", at most {} requests", count(most))).unwrap_or_default();
     let warm_up = if plan.warm_up.is_zero() { String::new() } else { format!(", after {} of warm-up", seconds(plan.warm_up)) };
@@ -41,6 +40,10 @@ fn named<'a>(names: impl Iterator<Item = &'a str> + Clone) -> String {
         some.push(&more);
     }
     some.join(", ")
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{} {what}{}", count(number as u64), if number == 1 { "" } else { "s" })
 }
 
 pub(super) fn load_words(load: Load) -> String {

@@ -1,11 +1,13 @@
 //! `vestibule bench` against a gateway: people sign in, and what they are answered is counted as what it is.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
 use crate::support::bearer;
-use crate::support::bench::{Deployment, bench};
+use crate::support::bench::{Deployment, bench, ended};
 use crate::support::certificates::certificates;
 use crate::support::gateway::free_port;
 
@@ -38,6 +40,15 @@ fn people_sign_in_and_every_request_is_one_of_theirs() {
         // Three landed after their sign-in and three were looked at; two of the three sessions are alice's.
         assert_eq!(people, BTreeMap::from([("alice@example.com".to_owned(), 44), ("bob@example.com".to_owned(), 22)]));
     }
+}
+
+#[test]
+fn names_and_passwords_may_come_from_standard_input() {
+    let deployment = Deployment::start();
+    let mut run = deployment.begun("/page", &["--users", "-", "--requests", "6", "--format", "json"], Stdio::piped());
+    run.stdin.take().unwrap().write_all(USERS.as_bytes()).unwrap();
+    let ended = ended(run);
+    assert_eq!((ended.status, &ended.json()["requests"]["as_expected"]), (Some(0), &json!(6)), "{ended:?}");
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! How `vestibule bench` drives and counts: against servers that stall, close, hang and rotate cookies.
 
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use html5gum::{Token, Tokenizer};
 use serde_json::{Value, json};
 
-use crate::support::bench::{Ended, Scripted, bench, good};
-use crate::support::gateway::write_private;
+use crate::support::bench::{Ended, Scripted, begun, bench, ended, good};
+use crate::support::gateway::{eventually, write_private};
 
 /// A second in which nobody is answered, from the given request on.
 fn stalling(from: usize) -> Scripted {
@@ -204,6 +205,27 @@ fn warm_up_is_driven_and_not_measured() {
     // Two answers were looked at, one for each page.
     assert_eq!(server.asked(), 2 + 25 + 50);
     assert_eq!(result["bytes"]["total"], 50 * 12);
+}
+
+#[test]
+fn a_run_that_is_ended_early_tells_what_it_has() {
+    let server = Scripted::start(|_, _| good("hello"));
+    let url = server.url("/");
+    for options in [["--rate", "100"], ["--concurrency", "3"]] {
+        let before = server.asked();
+        let run = begun(&[&[url.as_str(), "--anonymous", "--duration", "1h", "--format", "json"], &options[..]].concat(), Stdio::null());
+        assert!(eventually(Duration::from_secs(20), || server.asked() > before + 40));
+        assert!(Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap().success());
+        let ended = ended(run);
+        let result = ended.json();
+        assert_eq!((ended.status, &result["ended_early"]), (Some(0), &json!(true)), "{ended:?}");
+        assert_eq!(
+            (&result["requests"]["total"], &result["requests"]["errors"]),
+            (&json!(server.asked() - before - 10), &json!(0)),
+            "{result:#}"
+        );
+        assert!(result["measured_s"].as_f64().unwrap() < 60.0, "{result:#}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `vestibule bench` as a person runs it, and what it is run against.
 
-use std::process::{Output, Stdio};
+use std::process::{Child, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -80,10 +80,15 @@ impl Deployment {
 
     /// Against `path`, before the name of the gateway is known to anybody's DNS.
     pub(crate) fn bench(&self, path: &str, arguments: &[&str]) -> Ended {
+        ended(self.begun(path, arguments, Stdio::null()))
+    }
+
+    /// The same, begun.
+    pub(crate) fn begun(&self, path: &str, arguments: &[&str], input: Stdio) -> Child {
         let (url, address) = (self.gateway.url(path), format!("127.0.0.1:{}", self.gateway.port));
         let authority = certificates().ca_file();
         let usual = [url.as_str(), "--connect-to", &address, "--ca-file", authority.to_str().unwrap()];
-        bench(&[&usual, arguments].concat())
+        begun(&[&usual, arguments].concat(), input)
     }
 }
 
@@ -132,10 +137,20 @@ impl Ended {
 
 /// Runs it to its end.
 pub(crate) fn bench(arguments: &[&str]) -> Ended {
+    ended(begun(arguments, Stdio::null()))
+}
+
+/// Begins a run.
+pub(crate) fn begun(arguments: &[&str], input: Stdio) -> Child {
     let mut command = vestibule();
     // Whoever runs the tests may have run the demo.
     command.arg("bench").args(arguments).env("XDG_DATA_HOME", "/nonexistent").current_dir(std::env::temp_dir());
-    Ended::of(&command.stdin(Stdio::null()).output().unwrap())
+    command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits for its end.
+pub(crate) fn ended(run: Child) -> Ended {
+    Ended::of(&run.wait_with_output().unwrap())
 }
 
 /// `200` with a body.
