@@ -90,7 +90,7 @@ fn settings(outcome: &Outcome) -> Vec<(&'static str, String)> {
         let words = format!(
             "{} in {}: p50 {}, p99 {}, max {}",
             count(each.len()),
-            seconds(outcome.sign_ins.took),
+            figures::time(outcome.sign_ins.took.as_micros() as f64),
             at(50.0),
             at(99.0),
             figures::whole_time(each.max())

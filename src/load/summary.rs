@@ -77,7 +77,13 @@ pub fn table(outcome: &Outcome, judged: &[Judged]) -> String {
         let slowest = figures::whole_time(each.max());
         row(
             "Sign-ins",
-            format!("{} in {}: p50 {}, p99 {}, max {slowest}", count(each.len()), seconds(outcome.sign_ins.took), at(50.0), at(99.0)),
+            format!(
+                "{} in {}: p50 {}, p99 {}, max {slowest}",
+                count(each.len()),
+                figures::time(outcome.sign_ins.took.as_micros() as f64),
+                at(50.0),
+                at(99.0)
+            ),
         );
     }
     lines.push(String::new());
