@@ -56,14 +56,15 @@ pub(super) fn latency_over_time(outcome: &Outcome) -> Chart {
         .iter()
         .enumerate()
         .filter(|(_, stretch)| !stretch.response.is_empty())
-        .map(|(at, stretch)| ((at as f64 + 0.5) * step, &stretch.response))
+        .map(|(at, stretch)| (middle(at, step, outcome), &stretch.response))
         .collect();
     let least = shown.iter().map(|(_, times)| times.value_at_percentile(50.0)).min().unwrap_or(1);
     let most = shown.iter().map(|(_, times)| times.max()).max().unwrap_or(1);
     let up = Decades::of(least, most);
     let mut chart =
         Chart::empty("Response time over time", format!("Each point is {} of requests, by when they should have been sent.", plural(step)));
-    let across = Linear::of(outcome.measured.as_secs_f64().max(step));
+    let measured = outcome.measured.as_secs_f64().max(SHORTEST);
+    let across = Linear::of(measured);
     chart.across = chart.ticks_across(&across, &|seconds| format!("{seconds} s"));
     chart.up = chart.decades(&up);
     let named: [(&'static str, &'static str, f64); 3] = [("max", "c", 100.0), ("p99", "b", 99.0), ("p50", "a", 50.0)];
@@ -78,10 +79,10 @@ pub(super) fn latency_over_time(outcome: &Outcome) -> Chart {
 pub(super) fn rate_over_time(outcome: &Outcome) -> Chart {
     let record = &outcome.record;
     let step = record.stretch.as_secs_f64();
-    let measured = outcome.measured.as_secs_f64().max(step);
+    let measured = outcome.measured.as_secs_f64().max(SHORTEST);
     let per_second = |number: u64, at: usize| {
         // The last stretch may be cut short.
-        let width = (measured - at as f64 * step).clamp(step * 0.05, step);
+        let width = (measured - at as f64 * step).clamp(SHORTEST, step);
         number as f64 / width
     };
     let within: Vec<(usize, f64, f64)> = record
@@ -279,10 +280,20 @@ fn short(microseconds: f64) -> String {
     }
 }
 
+/// The time in the middle of a stretch, of which the last may be cut short.
+fn middle(at: usize, step: f64, outcome: &Outcome) -> f64 {
+    let begin = at as f64 * step;
+    f64::midpoint(begin, (begin + step).min(outcome.measured.as_secs_f64().max(begin)))
+}
+
+/// A line; a single point is a dot, since lines have round ends.
 fn path(points: impl Iterator<Item = (f64, f64)>) -> String {
     let mut path = String::new();
     for (x, y) in points {
         path.push_str(&format!("{}{x:.1} {y:.1}", if path.is_empty() { "M" } else { " L" }));
+    }
+    if !path.contains('L') && !path.is_empty() {
+        path.push_str(" h0.1");
     }
     path
 }
@@ -297,12 +308,21 @@ fn plural(seconds: f64) -> String {
 
 const MARKS: [f64; 25] =
     [1.0, 2.0, 5.0, 1e1, 2e1, 5e1, 1e2, 2e2, 5e2, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 2e7, 5e7, 1e8];
+/// Seconds; less cannot be divided by.
+const SHORTEST: f64 = 0.001;
 const POINTS: usize = 200;
 const BINS: u16 = 60;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_point_is_a_dot_and_none_is_nothing() {
+        assert_eq!(path([(1.0, 2.0), (3.0, 4.0)].into_iter()), "M1.0 2.0 L3.0 4.0");
+        assert_eq!(path([(1.0, 2.0)].into_iter()), "M1.0 2.0 h0.1");
+        assert_eq!(path(std::iter::empty()), "");
+    }
 
     #[test]
     fn scales_begin_and_end_at_round_numbers() {

@@ -57,7 +57,7 @@ impl Outcome {
         // Where the number of requests ended it, the time that they took is what counts.
         let measured = match (ended_early, reached) {
             (true, _) => stopped_after.saturating_sub(plan.warm_up).min(plan.duration),
-            (false, true) => record.last.min(plan.duration),
+            (false, true) => record.last.max(plan.needed().unwrap_or_default()).min(plan.duration),
             (false, false) => plan.duration,
         };
         let mut outcome = Self {

@@ -177,6 +177,14 @@ impl Plan {
         self.warm_up.saturating_add(self.duration)
     }
 
+    /// How long it takes until as many requests are due as were asked for, where that is fixed.
+    pub(super) fn needed(&self) -> Option<Duration> {
+        match (self.load, self.requests) {
+            (Load::Rate(rate), Some(requests)) => Duration::try_from_secs_f64(requests as f64 / rate).ok(),
+            _ => None,
+        }
+    }
+
     pub fn is_anonymous(&self) -> bool {
         matches!(self.people, PeopleFrom::Anonymous)
     }

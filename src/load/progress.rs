@@ -36,7 +36,7 @@ impl Progress {
 
     /// Tells how it goes for as long as anybody listens.
     pub(super) async fn watch(&self, drive: &Drive) {
-        let length = drive.end.saturating_duration_since(drive.begin);
+        let length = drive.from.saturating_duration_since(drive.begin) + drive.length;
         let bar = matches!(self, Self::Bar).then(|| Bar::new(length.as_millis() as u64, "  {prefix:10}  {bar:32} {msg}"));
         let every = if bar.is_some() { REDRAWN } else { TOLD };
         let mut before = Moment { at: drive.begin, ended: 0 };

@@ -204,4 +204,4 @@ pub(super) fn note(histogram: &mut Histogram<u64>, time: Duration) {
 }
 
 /// A point of a chart for each.
-const MOST_STRETCHES: u64 = 240;
+const MOST_STRETCHES: u64 = 600;

@@ -164,6 +164,8 @@ fn what_is_not_answered_is_counted_by_its_kind() {
     let result = ended.json();
     assert_eq!(result["unanswered"], json!({"timeout": 5, "closed": 3, "protocol": 1}), "{result:#}");
     assert_eq!((&result["requests"]["as_expected"], &result["requests"]["total"]), (&json!(11), &json!(20)), "{result:#}");
+    // Twenty requests at a hundred a second, and until the last of them was given up.
+    assert!((0.2..5.0).contains(&result["measured_s"].as_f64().unwrap()), "{result:#}");
     // Whoever gave up has waited.
     assert!(milliseconds(&ended, "response_time_ms", "max") >= 400.0, "{result:#}");
 }
@@ -204,6 +206,7 @@ fn warm_up_is_driven_and_not_measured() {
     assert_eq!((&result["requests"]["warm_up"], &result["requests"]["total"]), (&json!(25), &json!(50)), "{result:#}");
     // Two answers were looked at, one for each page.
     assert_eq!(server.asked(), 2 + 25 + 50);
+    assert_eq!(result["measured_s"], 1.0);
     assert_eq!(result["bytes"]["total"], 50 * 12);
 }
 

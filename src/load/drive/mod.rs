@@ -37,6 +37,8 @@ pub(super) struct Drive {
     /// From here on it is measured.
     pub(super) from: Instant,
     pub(super) end: Instant,
+    /// How long what is measured will take, as far as that is known.
+    pub(super) length: Duration,
     /// One for each thread, so that they do not wait for each other.
     pub(super) lives: Vec<Live>,
     stop: AtomicBool,
@@ -98,6 +100,7 @@ impl Drive {
             begin,
             from: begin + plan.warm_up,
             end: begin + plan.length(),
+            length: plan.needed().map_or(plan.duration, |needed| needed.min(plan.duration)),
             lives: (0..threads).map(|_| Live::default()).collect(),
             stop: AtomicBool::new(false),
             tickets: AtomicU64::new(0),
@@ -123,7 +126,6 @@ impl Drive {
 
     /// Runs to the end, on threads of its own.
     pub(super) fn run(self: &Arc<Self>, shares: Vec<Share>) -> Result<Record, DriveError> {
-        let length = self.end.saturating_duration_since(self.from);
         let threads: Vec<_> = shares
             .into_iter()
             .enumerate()
@@ -132,7 +134,7 @@ impl Drive {
                 std::thread::Builder::new().name("bench".to_owned()).spawn(move || worker::work(&drive, number, share))
             })
             .collect::<Result<_, _>>()?;
-        let mut whole = Record::new(length)?;
+        let mut whole = Record::new(self.length)?;
         for thread in threads {
             whole.add(&thread.join().map_err(|_| DriveError::Lost)??)?;
         }

@@ -73,7 +73,7 @@ impl Worker {
             people: people.collect(),
             lanes,
             number,
-            record: RefCell::new(Record::new(drive.end.saturating_duration_since(drive.from))?),
+            record: RefCell::new(Record::new(drive.length)?),
             outstanding: Cell::new(0),
             settled: Notify::new(),
             turns: RefCell::new(share.turns),
