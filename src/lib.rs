@@ -17,6 +17,7 @@ pub mod identity;
 pub mod identity_headers;
 pub mod import;
 pub mod listener;
+pub mod load;
 pub mod message;
 pub mod provider;
 pub mod proxy;

@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 9] = [
     &["authentication", "identity_headers"],
     &["gateway"],
     &["config", "clients", "telemetry"],
-    &["proxy", "listener", "admin", "demo", "import"],
+    &["proxy", "listener", "admin", "demo", "import", "load"],
     &["cli", "app"],
 ];
 

@@ -154,7 +154,7 @@ fn welcome(origin: &str, authority: &Path) -> String {
 }
 
 /// In the repository beside the other certificates, elsewhere with the user's data.
-fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     if Path::new("certs/README.md").is_file() {
         return PathBuf::from("certs/demo");
     }

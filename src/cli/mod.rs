@@ -1,5 +1,6 @@
 //! The command line: what was typed, then what is meant.
 
+mod bench;
 mod check;
 mod decision;
 mod demo;
@@ -87,6 +88,8 @@ enum Command {
     },
     /// Tells what would happen to a request: which rule, why not the ones before it, who may pass, what the target receives
     Explain(explain::Explain),
+    /// Measures a deployment behind a login: signs people in, drives a rate or a concurrency, and tells what they would have waited
+    Bench(Box<bench::Bench>),
     /// Writes a configuration for what another gateway does today
     Import {
         #[command(subcommand)]
@@ -164,6 +167,11 @@ pub fn run() -> ExitCode {
         Command::Health { address } => health::run(address),
         Command::Check { config, online, policy_tests } => check::run(&config, online, policy_tests.as_deref()),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Bench(arguments) => {
+            let level = parse_level(level.unwrap_or("error")).unwrap_or(tracing::Level::ERROR);
+            init_log(level, LogFormat::Text, output::has_color(&std::io::stderr()));
+            bench::run(&arguments)
+        }
         Command::Import { from: Origin::Alb { files } } => import::alb(&files),
         Command::IdentityProvider { config } => {
             init_log(

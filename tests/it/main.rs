@@ -15,6 +15,8 @@ mod authorize_configuration;
 mod backchannel_logout;
 mod bearer_tokens;
 mod behind_proxy;
+mod bench;
+mod bench_load;
 mod choose_provider;
 mod chunks;
 mod client_authentication;

@@ -34,19 +34,22 @@ export class IdentityProvider {
   #edit;
   #requestsCertificates;
   #signIn;
+  #ownPages;
   #server;
   #provider;
   #handle;
 
   /**
    * `options` may change what the provider is made with; `requestsCertificates` makes it ask clients for theirs; `signIn` says with
-   * which `acr` and `amr` a user has signed in for an authorization request.
+   * which `acr` and `amr` a user has signed in for an authorization request. Without `ownPages` the pages are those that oidc-provider has
+   * for development: every password is the right one.
    */
-  static async start(certificates, { running = true, options = (made) => made, requestsCertificates = false, signIn = () => ({}) } = {}) {
+  static async start(certificates, { running = true, options = (made) => made, requestsCertificates = false, signIn = () => ({}), ownPages = true } = {}) {
     const provider = new IdentityProvider();
     provider.#edit = options;
     provider.#requestsCertificates = requestsCertificates;
     provider.#signIn = signIn;
+    provider.#ownPages = ownPages;
     provider.#certificates = certificates;
     provider.port = await freePort();
     provider.issuer = `https://127.0.0.1:${provider.port}`;
@@ -133,7 +136,7 @@ export class IdentityProvider {
     this.#calls.set(pathname, this.calls(pathname) + 1);
     const fault = this.#faults.get(pathname);
     if (fault) return fault(request, response, () => this.#handle(request, response));
-    if (!pathname.startsWith('/interaction/')) return this.#handle(request, response);
+    if (!this.#ownPages || !pathname.startsWith('/interaction/')) return this.#handle(request, response);
     return this.#interact(request, response).catch((error) => response.writeHead(500).end(String(error)));
   }
 
@@ -171,11 +174,11 @@ export class IdentityProvider {
       clientAuthMethods: ['client_secret_basic', 'client_secret_post'],
       pkce: { required: () => true },
       findAccount: (context, id) => ({ accountId: id, claims: () => ({ sub: id, ...ACCOUNTS[id].claims }) }),
-      interactions: { url: (context, interaction) => `/interaction/${interaction.uid}` },
+      ...(this.#ownPages && { interactions: { url: (context, interaction) => `/interaction/${interaction.uid}` } }),
       renderError: (context, out) => { context.type = 'html'; context.body = errorPage(out); },
       ttl: { AccessToken: 3600, AuthorizationCode: 60, Grant: 86_400, IdToken: 3600, Interaction: 3600, RefreshToken: 86_400, Session: 86_400 },
       features: {
-        devInteractions: { enabled: false },
+        devInteractions: { enabled: !this.#ownPages },
         revocation: { enabled: true },
         rpInitiatedLogout: {
           enabled: true,

@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod bearer;
 pub(crate) mod behaviour;
+pub(crate) mod bench;
 pub(crate) mod canary;
 pub(crate) mod certificates;
 pub(crate) mod client;
