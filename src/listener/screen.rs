@@ -4,6 +4,7 @@
 //! the refusal is answered and logged like every request, and nothing after it is read. Bodies are followed octet by octet: where one
 //! ends is decided here. Slow heads and slow bodies end here too (threats D01 to D12, Q03): the parser's time-out begins anew with every byte.
 
+mod pace;
 mod stand_in;
 #[cfg(test)]
 mod tests;
@@ -17,8 +18,9 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
+use self::pace::Pace;
 use self::stand_in::stand_in;
 use super::screening::{Note, Screening};
 use crate::config::ListenerLimits;
@@ -55,14 +57,6 @@ enum State {
     Over {
         discarded: usize,
     },
-}
-
-/// How fast a body comes. Only what we wait for counts, not what the target makes us wait.
-#[derive(Default)]
-struct Pace {
-    received: u64,
-    waited: Duration,
-    since: Option<Instant>,
 }
 
 /// What is to be done with the octets at hand.
@@ -354,10 +348,7 @@ impl Screen {
     /// Of a body.
     fn has_come(&mut self, octets: usize) {
         self.timer = None;
-        self.body.received += octets as u64;
-        if let Some(since) = self.body.since.take() {
-            self.body.waited += since.elapsed();
-        }
+        self.body.has_come(octets);
     }
 
     fn has_discarded_enough(&mut self, more: usize) -> bool {
@@ -393,21 +384,7 @@ impl Screen {
     }
 }
 
-impl Pace {
-    /// How long may still be waited. A client that has not begun may be waiting for a `100 Continue` of the target.
-    fn patience(&mut self, octets_a_second: u32) -> Option<Duration> {
-        if octets_a_second == 0 || self.received == 0 {
-            return None;
-        }
-        self.since.get_or_insert_with(Instant::now);
-        let earned = Duration::from_secs(self.received / u64::from(octets_a_second));
-        Some((GRACE + earned).saturating_sub(self.waited))
-    }
-}
-
 const MOST_EMPTY_LINES: u8 = 2;
 /// As much of a head as is usually missing.
 const PIECE: usize = 4096;
 const MOST_DISCARDED: usize = 16 * 1024 * 1024;
-/// Before a body has to come at the least rate.
-const GRACE: Duration = Duration::from_secs(20);
