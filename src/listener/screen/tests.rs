@@ -1,6 +1,8 @@
 use std::future::poll_fn;
+use std::time::Duration;
 
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::Instant;
 
 use super::*;
 use crate::message::head::Oddity;
