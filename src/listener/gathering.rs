@@ -1,7 +1,8 @@
-//! Small writes leave together: a head and a small body in one TLS record. What holds them is there only while it holds something, so that
-//! a connection on which nothing is asked costs nothing here.
+//! Small writes leave together, and with the large one that follows: a head and a small body in one TLS record, the head of a frame and its
+//! payload by one call of the system. What holds them is there only while it holds something, so that a connection on which nothing is asked
+//! costs nothing here.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -19,14 +20,31 @@ impl<S: AsyncWrite + Unpin> Gathering<S> {
     }
 
     fn poll_pass_on(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_pass_on_with(context, &[]))?;
+        Poll::Ready(Ok(()))
+    }
+
+    /// What waits, and `more` right behind it: how many octets of `more` have gone.
+    fn poll_pass_on_with(&mut self, context: &mut Context<'_>, more: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         while self.written < self.waiting.len() {
-            match ready!(Pin::new(&mut self.inner).poll_write(context, &self.waiting[self.written..]))? {
+            let waiting = &self.waiting[self.written..];
+            let mut slices = [IoSlice::new(waiting); MOST_SLICES];
+            let (_, rest) = slices.split_at_mut(1);
+            let count = rest.len().min(more.len());
+            rest[..count].copy_from_slice(&more[..count]);
+            let written = match ready!(Pin::new(&mut self.inner).poll_write_vectored(context, &slices[..=count]))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                count => self.written += count,
+                written => written,
+            };
+            if written > waiting.len() {
+                let of_more = written - waiting.len();
+                (self.waiting, self.written) = (Vec::new(), 0);
+                return Poll::Ready(Ok(of_more));
             }
+            self.written += written;
         }
         (self.waiting, self.written) = (Vec::new(), 0);
-        Poll::Ready(Ok(()))
+        if more.is_empty() { Poll::Ready(Ok(0)) } else { Pin::new(&mut self.inner).poll_write_vectored(context, more) }
     }
 }
 
@@ -37,17 +55,23 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gathering<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Gathering<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[IoSlice::new(octets)])
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        if this.waiting.len() + octets.len() > MOST {
-            ready!(this.poll_pass_on(context))?;
-        }
-        if octets.len() >= MOST {
-            return Pin::new(&mut this.inner).poll_write(context, octets);
+        let length: usize = slices.iter().map(|slice| slice.len()).sum();
+        if this.waiting.len() - this.written + length > MOST {
+            return this.poll_pass_on_with(context, slices);
         }
         this.waiting.reserve(if this.waiting.is_empty() { MOST } else { 0 });
-        this.waiting.extend_from_slice(octets);
-        Poll::Ready(Ok(octets.len()))
+        slices.iter().for_each(|slice| this.waiting.extend_from_slice(slice));
+        Poll::Ready(Ok(length))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -62,6 +86,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gathering<S> {
 }
 
 const MOST: usize = 4096;
+/// The head of a frame and its payload are two, and what waits is one.
+const MOST_SLICES: usize = 8;
 
 #[cfg(test)]
 mod tests {

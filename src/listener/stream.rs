@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd as _;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -208,6 +208,19 @@ impl AsyncWrite for ClientStream {
             Inner::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
         };
         this.while_it_moves(context, polled)
+    }
+
+    fn poll_write_vectored(self: Pin<&mut Self>, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let polled = match &mut this.inner {
+            Inner::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Inner::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        };
+        this.while_it_moves(context, polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
