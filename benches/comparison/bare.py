@@ -1,4 +1,4 @@
-"""What verifying one signature costs aws-lc-rs and nothing else: from benches/hot_path.rs, on the core of the proxies."""
+"""What verifying one signature costs aws-lc-rs and nothing else: from benches/hot_path/, on the core of the proxies."""
 
 import json
 import shutil

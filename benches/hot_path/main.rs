@@ -20,18 +20,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue};
 use tokio::runtime::Runtime;
 use vestibule::authentication::Presented;
 use vestibule::clients::system_entropy;
 use vestibule::gateway::Record;
 use vestibule::message::head::{self, DesyncMitigation, HeadLimits};
-use vestibule::message::{Authority, RequestTarget, RequestView, Scheme};
+use vestibule::message::{Authority, RequestTarget, RequestView};
 use vestibule::provider::Moment;
 use vestibule::session::SessionCookie;
 use vestibule::telemetry::Entry;
 
-use scene::{NOW, Scene};
+use scene::{NOW, Scene, request};
 
 fn decisions(criterion: &mut Criterion) {
     let scene = Scene::new();
@@ -95,16 +95,7 @@ fn parts(criterion: &mut Criterion) {
     let listener = &scene.gateway.listeners[0];
     let authority = Authority::parse(b"localhost").unwrap();
     let target = RequestTarget::parse(b"/app/page?x=1").unwrap();
-    let request = RequestView {
-        method: &Method::GET,
-        scheme: Scheme::Https,
-        port: 443,
-        authority: &authority,
-        target: &target,
-        headers: &headers,
-        client: [192, 0, 2, 1].into(),
-        request_id: "c9a84ee7e87bc64b",
-    };
+    let request = request(&authority, &target, &headers);
     let cookie = SessionCookie::new(SessionCookie::DEFAULT_NAME);
     let authenticate = listener.rules.find(&request).unwrap().authenticate.clone().unwrap();
     let entry = entry(&request);

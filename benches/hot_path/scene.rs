@@ -185,16 +185,7 @@ impl Scene {
     /// One request, decided; the headers of the answer where the gateway answers itself.
     pub(crate) async fn decide(&self, path: &str, headers: &HeaderMap) -> Option<Vec<(http::HeaderName, HeaderValue)>> {
         let (authority, target) = (Authority::parse(b"localhost").unwrap(), RequestTarget::parse(path.as_bytes()).unwrap());
-        let request = RequestView {
-            method: &Method::GET,
-            scheme: Scheme::Https,
-            port: 443,
-            authority: &authority,
-            target: &target,
-            headers,
-            client: [192, 0, 2, 1].into(),
-            request_id: "c9a84ee7e87bc64b",
-        };
+        let request = request(&authority, &target, headers);
         let mut exchange = Exchange {
             gateway: &self.gateway,
             listener: &self.gateway.listeners[0],
@@ -226,6 +217,20 @@ impl Scene {
         let shards = cookies(text(&done, SET_COOKIE));
         assert!(shards.contains("AWSELBAuthSessionCookie-0="), "{done:?}");
         HeaderMap::from_iter([(COOKIE, HeaderValue::from_str(&shards).unwrap())])
+    }
+}
+
+/// As it comes from a browser over TLS.
+pub(crate) fn request<'a>(authority: &'a Authority, target: &'a RequestTarget, headers: &'a HeaderMap) -> RequestView<'a> {
+    RequestView {
+        method: &Method::GET,
+        scheme: Scheme::Https,
+        port: 443,
+        authority,
+        target,
+        headers,
+        client: [192, 0, 2, 1].into(),
+        request_id: "c9a84ee7e87bc64b",
     }
 }
 

@@ -15,9 +15,8 @@ use async_trait::async_trait;
 use atomic_waker::AtomicWaker;
 use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH};
 use http::{Method, StatusCode};
-use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp as _};
+use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::http::ResponseHeader;
-use pingora::protocols::Shutdown as _;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::{HttpProxy, Session};
@@ -29,7 +28,7 @@ use super::backlog::Backlog;
 use super::context::RequestContext;
 use crate::clock::Clock;
 use crate::config::ListenerLimits;
-use crate::listener::{ClientStream, Idle, Serve};
+use crate::listener::Idle;
 
 /// The proxy, whose work on one request can be ended from within. Pingora has no place of its own where a request that waits for
 /// its target could be told to stop; with HTTP/2 its connection has to go on for the others.
@@ -37,7 +36,7 @@ pub struct EndingProxy {
     proxy: Arc<HttpProxy<Proxy>>,
     server_options: HttpServerOptions,
     h2_options: H2Options,
-    idle: Arc<Idle>,
+    pub(super) idle: Arc<Idle>,
 }
 
 impl EndingProxy {
@@ -51,54 +50,6 @@ impl EndingProxy {
         h2_options.max_header_list_size(u32::try_from(limits.head.bytes).unwrap_or(u32::MAX));
         h2_options.data_frame_budget(SMALL_FRAMES);
         Self { proxy, server_options, h2_options, idle: Arc::default() }
-    }
-}
-
-#[async_trait]
-impl Serve for EndingProxy {
-    async fn serve(self: Arc<Self>, stream: ClientStream, shutdown: &ShutdownWatch) {
-        if stream.is_h2() {
-            self.process_new(Box::new(stream), shutdown).await;
-        } else {
-            self.serve_http1(Box::new(stream), shutdown).await;
-        }
-    }
-
-    async fn close_idle(&self) {
-        self.idle.close();
-        self.http_cleanup().await;
-    }
-}
-
-impl EndingProxy {
-    /// One request after the other. Pingora's own loop waits for each with all that a request needs, 25 KB of it; this one waits with
-    /// nothing (docs/decisions/0010).
-    async fn serve_http1(self: Arc<Self>, mut stream: Box<ClientStream>, shutdown: &ShutdownWatch) {
-        let member = self.idle.join();
-        let mut settings: Option<HttpPersistentSettings> = None;
-        loop {
-            let mut head = None;
-            if !stream.has_untaken() {
-                head = stream.next_head(&member).await;
-                if head.is_none() {
-                    stream.shutdown().await;
-                    return;
-                }
-            }
-            let mut session = ServerSession::new_http1(stream);
-            match settings.take() {
-                Some(settings) => settings.apply_to_session(&mut session),
-                // For how long is said by each request (`context`).
-                None => session.set_keepalive(Some(1)),
-            }
-            if let Some(head) = head {
-                session.set_pipelined_prefix(head);
-            }
-            let Some(reused) = self.process_new_http(session, shutdown).await else { return };
-            let (kept, kept_settings) = reused.consume();
-            let Ok(same) = kept.into_any().downcast() else { return };
-            (stream, settings) = (same, kept_settings);
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Pingora's phases, kept thin: read the request into one normal form, ask the gateway, forward or answer, write the log.
 
 mod backlog;
+mod connections;
 mod context;
 mod departures;
 mod dry_run;
